@@ -1,0 +1,372 @@
+"""Archive: opens a home and wires the rooms. The one object that cli, web and jobs hold."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from zoneinfo import ZoneInfo
+
+from . import config
+from . import ingest as ingesting
+from .catalog import Catalog, Copy
+from .errors import LantaiError, NotFound, UsageError
+from .formats import Identifier
+from .formats.apart import Apart
+from .ingest import Given, Ingested
+from .ingest.events import Scribe, person
+from .ingest.intake import Progress
+from .ingest.submission import open_submission
+from .ingest.update import Change, update
+from .messages import _
+from .metadata.xml import legible
+from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
+from .package.export import Exported, Form, export
+from .package.read import read_files, read_package
+from .storage import Bucket, open_store
+from .storage.identity import Identity
+from .storage.ocfl import PREFIX, Draft, Root
+from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
+from .storage.ocfl.copy import copy_package
+from .storage.ocfl.layout import object_path
+from .storage.promises import check, tried
+from .stores import Stores, record
+
+HOME_FORMAT = 1
+VERSION = metadata.version("lantai-archive")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What ingest is told of access: closed, open, or open from a day on."""
+
+    shown: Shown
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """missing: the required stores that lack the new version; warnings: why, and of the others too."""
+
+    version: int
+    missing: tuple[str, ...]
+    warnings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """What became of package in store: so many versions were copied, or the error. package None: of the whole store."""
+
+    package: PackageId | None
+    store: str
+    versions: int
+    error: LantaiError | None
+
+
+class Archive:
+    """A home opened. by: the name of the person on whose behalf things are done."""
+
+    def __init__(self, home: Path, *, by: str, now: Callable[[], datetime] | None = None) -> None:
+        self.home, self.settings = home, config.read(home)
+        self._now = now or utc_now
+        self._id, remembered = _read_home(home)
+        self.stores = Stores(home, self.settings.store, remembered)
+        self.identity = self.stores.identity
+        self.zone = ZoneInfo(self.identity.timezone)
+        self.person, self.software = person(by), Agent(f"lantai {VERSION}", "software", "lantai", VERSION)
+        self.catalog = Catalog.open(_absolute(self.settings.catalog.url, home))
+        self._open = ExitStack()
+        self._open.callback(self.catalog.close)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._open.close()
+
+    @cached_property
+    def root(self) -> Root:
+        """The primary store's, for reading and writing. NotFound, StoreUnavailable: it is away."""
+        store = self.stores.root(self.stores.primary).store
+        return Root(store, home=self._id, drafts=self.home / "drafts", new_draft=lambda: secrets.token_hex(4))
+
+    # -- take in
+
+    def ingest(self, path: Path, *, given: Given, access: Access | None, progress: Progress) -> Ingested:
+        """One submission becomes a package, in every store: pending, where a required one lacks it.
+
+        Raises Rejected, NotFound, Damaged, StoreUnavailable; then nothing is stored.
+        """
+        self.settle()
+        with self.scratch() as scratch:
+            submission = open_submission(path, scratch=scratch)
+            draft = self._draft_of(f"{submission.kind} {path.resolve()}")
+            done = ingesting.ingest(
+                submission,
+                draft,
+                given=given,
+                root=self.root,
+                catalog=self.catalog,
+                identifier=self._identifier,
+                access=self._decision(draft.package, access),
+                scribe=self._scribe(),
+                progress=progress,
+            )
+        missing, findings = self._spread(done.package)
+        told = replace(done, missing=missing, warnings=(*done.warnings, *findings))
+        return replace(told, status="pending") if missing else told
+
+    def _draft_of(self, source: str) -> Draft:
+        """Of a new package, or of the one at which an ingest of the same source was broken off."""
+        algorithms = self.settings.ingest.digests
+        return self.root.resumed(source, algorithms=algorithms) or self.root.draft(
+            PackageId(uuid7().urn), algorithms=algorithms, source=source
+        )
+
+    def update(self, package: PackageId, change: Change, *, reason: str, progress: Progress) -> Updated:
+        """The next version of package, in every store."""
+        self.settle()
+        with self.scratch() as scratch:
+            number = update(
+                package,
+                change,
+                reason=legible(reason),
+                root=self.root,
+                catalog=self.catalog,
+                identifier=self._identifier,
+                scribe=self._scribe(),
+                scratch=scratch,
+                progress=progress,
+            )
+        return Updated(number, *self._spread(package))
+
+    @cached_property
+    def _identifier(self) -> Identifier:
+        """Started with the first submission, and kept for those that follow."""
+        settings = self.settings.ingest
+        return self._open.enter_context(Apart(settings.identifier, second_opinion=settings.second_opinion))
+
+    def _scribe(self) -> Scribe:
+        return Scribe(self.software, self.person, legible(self.settings.archive.name), self._now, lambda: uuid7().urn)
+
+    def _decision(self, package: PackageId, access: Access | None) -> Decision:
+        """The first decision on access: what the person said, else what the settings say."""
+        now = self._now()
+        said = access or Access(self.settings.access.default)
+        since = datetime.combine(said.since, datetime.min.time(), self.zone).astimezone(UTC) if said.since else now
+        return Decision(
+            id=uuid7().urn, record=RecordId(package), shown=said.shown, since=since,
+            ground="policy" if access else ingesting.BY_DEFAULT, at=now, by=self.person.name,
+            reason="stated at ingest" if access else "the archive's default",
+        )  # fmt: skip
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for unpacking, gone afterwards."""
+        with scratch_folder(self.settings.ingest.staging) as folder:
+            yield folder
+
+    # -- keep
+
+    def _spread(self, package: PackageId) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+        """Bring every copy up to the primary's head of package. The required stores that lack it now, and why."""
+        missing: list[str] = []
+        findings: list[Finding] = []
+        self._note_primary(package)
+        for one in self.stores.copies:
+            try:
+                self._copy(package, self.root, self.stores.root(one.name, found=True), one.name, _untold)
+            except LantaiError as error:
+                findings.append(Finding.of("copy-missing", one.name, reason=error.what))
+                if one.required:
+                    missing.append(one.name)
+        return tuple(missing), tuple(findings)
+
+    def _copy(self, package: PackageId, source: Root, target: Root, name: str, progress: Progress) -> int:
+        """How many versions the store name lacked."""
+        copied = list(copy_package(source, target, package, progress=progress))
+        if self.catalog.version_of(package):
+            self.catalog.keep(package, (Copy(one.number, name, one.since) for one in copied))
+        return sum(one.outcome == "copied" for one in copied)
+
+    def _note_primary(self, package: PackageId) -> None:
+        known = {one.number for one in self.catalog.copies(package) if one.store == self.stores.primary}
+        lacking = [number for number in range(1, self.root.head(package) + 1) if number not in known]
+        since = [self.root.store.stat(self.root.inventory_key(package, number)).modified for number in lacking]
+        self.catalog.keep(
+            package, (Copy(number, self.stores.primary, at) for number, at in zip(lacking, since, strict=True))
+        )
+
+    def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
+        """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.
+
+        Raises UsageError, and what keeps source from being read; what is wrong with a target is told.
+        """
+        origin = self.stores.root(source or self.stores.primary)
+        for name in [target] if target else [one.name for one in self.stores.copies]:
+            if name == (source or self.stores.primary):
+                raise UsageError(
+                    _("a store cannot be copied to itself"), subject=name,
+                    remedy=_("Name two with --from and --to; the first is by default the primary."),
+                )  # fmt: skip
+            try:
+                root = self.stores.root(name, found=True)
+            except LantaiError as error:
+                yield Replicated(None, name, 0, error)
+                continue
+            for package in origin.packages():
+                try:
+                    yield Replicated(package, name, self._copy(package, origin, root, name, progress), None)
+                except LantaiError as error:
+                    yield Replicated(package, name, 0, error)
+
+    def settle(self) -> list[Settled]:
+        """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with."""
+        return list(self._indexed(settle_own(self.root, self.home / "drafts")))
+
+    def clean(self, *, older_than: timedelta) -> Iterator[Settled]:
+        """Settle every draft without a sign of life for older_than, and finish every package."""
+        now = datetime.now(UTC)
+        yield from self._indexed(settle_own(self.root, self.home / "drafts", silent_since=now - older_than))
+        yield from self._indexed(clean(self.root, older_than=older_than, now=now))
+        for name, root in self.stores.reachable():
+            if name != self.stores.primary:
+                yield from clean_copy(self.root, root)
+
+    def _indexed(self, settled: Generator[Settled, None, None]) -> Iterator[Settled]:
+        """Each is in the catalogue before the next is asked for, and its draft forgotten: a crash loses neither."""
+        with closing(settled):  # at an error the draft's lock is let go of now, not when the error is forgotten
+            for one in settled:
+                if one.outcome == "completed":
+                    self.index(one.package)
+                yield one
+
+    def index(self, package: PackageId) -> None:
+        """Tell the catalogue of the head of package, read from the store alone."""
+        with self.root.version(package) as read:
+            self.catalog.index(
+                read_package(package, tuple(self.root.versions(package)), read), read_files(package, read)
+            )
+
+    def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
+        """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""
+        broken: list[str] = []
+        with tried(self.stores.place(name)) as store:
+            for code, finding in check(store):
+                broken += [code] if finding else []
+                yield code, finding
+            record(self.home, name, store.properties, broken=broken)
+
+    def place(self, package: PackageId) -> str:
+        """Where a package lies in the primary store, as a person would go there."""
+        return f"{self.stores.place(self.stores.primary)}/{PREFIX}{object_path(package)}"
+
+    # -- give back
+
+    def export(
+        self, package: PackageId, target: Path, *, version: int | None, form: Form, verify: bool, progress: Progress,
+        store: str | None = None,
+    ) -> Exported:  # fmt: skip
+        """store: the name of the one to read it from, by default the primary."""
+        root = self.stores.root(store) if store else self.root
+        return export(root, package, target, version=version, form=form, verify=verify, progress=progress)
+
+
+def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:
+    """An OCFL root or object anywhere, without a home; of an object, which it is. NotFound."""
+    if isinstance(place, Bucket):
+        return _root_in(place)
+    path = place
+    for folder in (path / "ocfl", path):
+        if (folder / "0=ocfl_1.1").is_file():
+            return Root(open_store(folder), prefix=""), None
+    for folder in (path.resolve(), *path.resolve().parents):
+        if (folder / "0=ocfl_1.1").is_file():
+            root = Root(open_store(folder), prefix="")
+            return root, [root.package_at(path.resolve().relative_to(folder).as_posix())]
+    raise _no_root(str(path))
+
+
+def _root_in(bucket: Bucket) -> tuple[Root, list[PackageId] | None]:
+    """The root at the prefix or above it, as far as the bucket's own top."""
+    parts = bucket.prefix.rstrip("/").split("/") if bucket.prefix else []
+    for below in ("ocfl/", ""):
+        store = open_store(bucket)
+        if next(store.list(f"{below}0=ocfl_1.1"), None):
+            return Root(store, prefix=below), None
+    for length in range(len(parts) - 1, -1, -1):
+        above = "".join(f"{part}/" for part in parts[:length])
+        store = open_store(replace(bucket, prefix=above))
+        if next(store.list("0=ocfl_1.1"), None):
+            root = Root(store, prefix="")
+            return root, [root.package_at("/".join(parts[length:]))]
+    raise _no_root(str(bucket))
+
+
+def _no_root(subject: str) -> NotFound:
+    return NotFound(
+        _("there is no OCFL root or object here"), subject=subject,
+        remedy=_("Name a folder that holds 0=ocfl_1.1, or an object below one."),
+    )  # fmt: skip
+
+
+@contextmanager
+def scratch_folder(staging: str | None = None) -> Iterator[Path]:
+    """A folder in staging, else where this machine keeps what is temporary; gone afterwards. UsageError."""
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="lantai-", dir=staging)
+    except OSError as error:
+        raise UsageError(
+            _("there is no folder for unpacking ({reason})").format(reason=error.strerror),
+            subject=staging or "TMPDIR", remedy=_("Make it, or name another as [ingest] staging in lantai.toml."),
+        ) from error  # fmt: skip
+    with scratch as folder:
+        yield Path(folder)
+
+
+def uuid7() -> uuid.UUID:
+    """RFC 9562 section 5.7: 48 bits of milliseconds, then chance."""
+    number = (
+        time.time_ns() // 1_000_000 << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    )
+    return uuid.UUID(int=number)
+
+
+def utc_now() -> datetime:
+    """Whole seconds: what OCFL, OAI-PMH and a reader can tell apart."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _read_home(home: Path) -> tuple[str, Identity | None]:
+    """The home's id, and what it remembers of the archive for when the primary is away."""
+    try:
+        values = json.loads((home / "home.json").read_text("utf-8"))
+        if values["format"] <= HOME_FORMAT:
+            return str(values["id"]), Identity.from_json(values["archive"]) if "archive" in values else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            _("home.json cannot be read ({reason})").format(reason=error), subject=str(home),
+            remedy=_("Restore it from a backup of the home."),
+        ) from error  # fmt: skip
+    raise UsageError(_("this home was made by a newer lantai"), subject=str(home), remedy=_("Install a newer lantai."))
+
+
+def _untold(_files: int, _octets: int) -> None: ...
+
+
+def _absolute(url: str, home: Path) -> str:
+    """A relative path of SQLite is relative to the home."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{(home / url.removeprefix(prefix)).resolve()}"
+    return url

@@ -1,0 +1,223 @@
+"""An index of the store. Thrown away and rebuilt at will.
+
+Catalog is the face. Words of this room:
+
+* row: what a list shows of a package, record or file;
+* owner of a file: the record that describes it, else the nearest folder above it, else the root record;
+* token, phrase: what a text, and what a query, is for search (tokens.py);
+* ending: the last hex digits of an id, by which people name things (resolve.py).
+
+A database serves any number of processes: readers never wait, writers wait for each other up to 30 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+from sqlalchemy import Connection, and_, select, true
+
+from ..errors import NotFound
+from ..messages import _
+from ..model import Agent, Event, FileId, Package, PackageId, PayloadFile, RecordId, Version
+from . import index as indexing
+from . import queries, resolve, search
+from . import tables as t
+from .database import Database
+from .rows import FONDS, UNKNOWN, Access, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
+
+__all__ = [
+    "FONDS",
+    "UNKNOWN",
+    "Access",
+    "Catalog",
+    "Copy",
+    "FileRow",
+    "Found",
+    "PackageRow",
+    "RecordHit",
+    "RecordRow",
+    "Snippet",
+]
+
+Row = TypeVar("Row")
+Last = TypeVar("Last")
+Part = TypeVar("Part")
+
+_PAGE = 500
+"""Rows that one short read takes; iterating holds no lock and no snapshot between two of them."""
+
+
+class Catalog:
+    """Every answer is of what was indexed before the question; see open()."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False) -> Catalog:
+        """The catalogue at url (sqlite:///PATH), created if there is none, brought to this version's schema and tokens.
+
+        Raises UsageError (no such place, something else lies there, made by a newer lantai, or read_only and not of
+        this version), Damaged (it cannot be read), StoreUnavailable (locked for 30 seconds).
+        """
+        return cls(Database(url, read_only=read_only))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def index(self, package: Package, files: Iterable[PayloadFile]) -> None:
+        """Take in a package: all of it or nothing. files: those of its newest version, each once, in any order.
+
+        The only way in: live work and rebuild both call it, so that a rebuilt catalogue cannot differ. Idempotent; an
+        older version than the one indexed changes nothing. Memory does not grow with the number of files.
+        """
+        with self._database.writing() as connection:
+            indexing.index(connection, package, files)
+
+    def keep(self, package: PackageId, copies: Iterable[Copy]) -> None:
+        """Note where versions of an indexed package lie. Idempotent."""
+        with self._database.writing() as connection:
+            queries.keep(connection, package, copies)
+
+    def copies(self, id: PackageId) -> tuple[Copy, ...]:
+        """Where its versions were last seen, by version and store. Raises NotFound."""
+        return self._of_package(id, queries.copies)
+
+    def packages(self, after: PackageId | None = None, limit: int | None = None) -> Iterator[PackageRow]:
+        """In the order of their creation, those after `after`."""
+
+        def page(connection: Connection, last: PackageId | None, size: int) -> list[PackageRow]:
+            return queries.package_rows(connection, true() if last is None else t.packages.c.id > last, size)
+
+        return self._pages(page, lambda row: row.id, after, limit)
+
+    def package(self, id: PackageId) -> PackageRow:
+        """Raises NotFound."""
+        with self._database.reading() as connection:
+            return _one(queries.package_rows(connection, t.packages.c.id == id, 1), id)
+
+    def versions(self, id: PackageId) -> tuple[Version, ...]:
+        """1 to head. Raises NotFound."""
+        with self._database.reading() as connection:
+            found = queries.versions(connection, id)
+            return _one([found] if found else [], id)
+
+    def events(self, id: PackageId) -> tuple[Event, ...]:
+        """In the order of the package. Raises NotFound."""
+        return self._of_package(id, queries.events)
+
+    def agents(self, id: PackageId) -> tuple[Agent, ...]:
+        """In the order of the package. Raises NotFound."""
+        return self._of_package(id, queries.agents)
+
+    def record(self, id: RecordId) -> RecordRow:
+        """Raises NotFound."""
+        with self._database.reading() as connection:
+            return _one(queries.record_rows(connection, t.records.c.id == id), id)
+
+    def records(
+        self, package: PackageId, after: RecordId | None = None, limit: int | None = None
+    ) -> Iterator[RecordRow]:
+        """In the order of the package, the root record first; those after `after`. No such package: none."""
+
+        def page(connection: Connection, last: RecordId | None, size: int) -> list[RecordRow]:
+            mine = t.records.c.package == queries.key_of(package)
+            position = select(t.records.c.position).where(t.records.c.id == last).scalar_subquery()
+            where = mine if last is None else and_(mine, t.records.c.position > position)
+            return queries.record_rows(connection, where, size)
+
+        return self._pages(page, lambda row: row.id, after, limit)
+
+    def file(self, id: FileId) -> FileRow:
+        """Raises NotFound."""
+        with self._database.reading() as connection:
+            return _one([one.row for one in queries.stored_files(connection, t.files.c.id == id)], id)
+
+    def files(self, package: PackageId, after: str | None = None, limit: int | None = None) -> Iterator[FileRow]:
+        """In the order of their paths (by code point), those after the path `after`. No such package: none."""
+
+        def page(connection: Connection, last: str | None, size: int) -> list[FileRow]:
+            mine = t.files.c.package == queries.key_of(package)
+            where = mine if last is None else and_(mine, t.files.c.path > last)
+            return [one.row for one in queries.stored_files(connection, where, size)]
+
+        return self._pages(page, lambda row: row.file.path, after, limit)
+
+    def find_content(self, content: str) -> PackageId | None:
+        """The oldest package that a submission of this content (Package.content) became, in any version indexed."""
+        known = select(t.packages.c.id).join(t.contents).where(t.contents.c.content == content)
+        with self._database.reading() as connection:
+            return connection.scalars(known.order_by(t.packages.c.id).limit(1)).one_or_none()
+
+    def format_names(self, puids: Iterable[str]) -> dict[str, str]:
+        """What a person calls these formats: name and version, as the tool that found them says."""
+        asked = select(t.formats.c.puid, t.formats.c.name, t.formats.c.version).where(t.formats.c.puid.in_(list(puids)))
+        with self._database.reading() as connection:
+            rows = connection.execute(asked.order_by(t.formats.c.tool, t.formats.c.signature, t.formats.c.name)).all()
+        return {puid: f"{name} {version}".strip() for puid, name, version in rows}
+
+    def version_of(self, package: PackageId) -> int | None:
+        """The version that is indexed."""
+        with self._database.reading() as connection:
+            return connection.scalars(select(t.packages.c.version).where(t.packages.c.id == package)).one_or_none()
+
+    def resolve(self, text: str) -> Found:
+        """What text names: an id with or without urn:uuid:, the last six or more hex digits of one, a reference code.
+
+        Raises NotFound, or UsageError with the candidates if there are several.
+        """
+        with self._database.reading() as connection:
+            return resolve.resolve(connection, text)
+
+    def search(self, query: str, after: int = 0, limit: int | None = None) -> Iterator[RecordHit]:
+        """Records whose description, or the name of one of whose files, has every word of query; best first.
+
+        A word of Chinese is found anywhere in a text, one of letters or digits as a whole, or as a beginning if it ends
+        in *; "words in quotes" stand one after the other. after: as many hits are left out. Reads one snapshot.
+        """
+        with self._database.reading() as connection:
+            yield from search.search(connection, query, after, limit)
+
+    def _of_package(self, id: PackageId, read: Callable[[Connection, PackageId], tuple[Part, ...]]) -> tuple[Part, ...]:
+        with self._database.reading() as connection:
+            _one(queries.versions(connection, id), id)
+            return read(connection, id)
+
+    def _pages(
+        self,
+        page: Callable[[Connection, Last | None, int], list[Row]],
+        last_of: Callable[[Row], Last],
+        last: Last | None,
+        limit: int | None,
+    ) -> Iterator[Row]:
+        """All rows, by pages that begin after the last one's key; between two pages nothing is held."""
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            with self._database.reading() as connection:
+                rows = page(connection, last, size)
+            yield from rows
+            if len(rows) < size:
+                return
+            last = last_of(rows[-1])
+            left = None if left is None else left - size
+
+
+def _one(rows: Sequence[Row], id: str) -> Row:
+    if rows:
+        return rows[0]
+    raise NotFound(
+        _("the catalogue does not know this"),
+        subject=id,
+        remedy=_("Look for it with list or search."),
+    )

@@ -1,0 +1,271 @@
+"""Reading: from rows to what the model and rows.py speak of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, Table, and_, delete, func, insert, select
+
+from ..digest import Algorithm, Digests
+from ..model import (
+    Agent,
+    DateSpan,
+    Description,
+    Element,
+    Event,
+    Extent,
+    Format,
+    PackageId,
+    PayloadFile,
+    Place,
+    Record,
+    Version,
+)
+from . import tables as t
+from .rows import FONDS, Access, Copy, FileRow, PackageRow, RecordRow
+
+
+class StoredRecord(NamedTuple):
+    key: int
+    position: int
+    record: Record
+    places: tuple[Place, ...]
+    files: int
+
+
+class StoredFile(NamedTuple):
+    key: int
+    row: FileRow
+
+
+def package_rows(connection: Connection, where: ColumnElement[bool], limit: int) -> list[PackageRow]:
+    """In the order of their ids, which is that of their creation (RFC 9562 5.7)."""
+    code = (
+        select(t.places.c.reference_code)
+        .where(t.places.c.record == t.records.c.key, t.places.c.hierarchy == FONDS)
+        .scalar_subquery()
+    )
+    of_root = t.decisions.alias()
+    decided = (
+        select(of_root.c.id)
+        .where(of_root.c.record == t.packages.c.id)
+        .order_by(of_root.c.at.desc(), of_root.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        select(
+            t.packages,
+            t.records.c.title,
+            t.records.c.level,
+            code.label("code"),
+            t.decisions.c.shown,
+            t.decisions.c.since,
+        )
+        .join(t.records, t.records.c.id == t.packages.c.id)
+        .join(t.decisions, t.decisions.c.id == decided)
+        .where(where)
+        .order_by(t.packages.c.id)
+        .limit(limit)
+    )
+    rows = connection.execute(statement).all()
+    formats: dict[int, dict[str, int]] = {row.key: {} for row in rows}
+    held = t.package_formats
+    for package, puid, count in connection.execute(
+        select(held).where(held.c.package.in_(formats)).order_by(held.c.package, held.c.puid)
+    ):
+        formats[package][puid] = count
+    return [
+        PackageRow(
+            row.id,
+            row.title,
+            row.level,
+            row.code,
+            row.created,
+            row.version,
+            row.files,
+            row.bytes,
+            formats[row.key],
+            Access(row.shown, row.since),
+            row.submission,
+        )
+        for row in rows
+    ]
+
+
+def stored_files(connection: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[StoredFile]:
+    """In the order of their paths."""
+    statement = (
+        select(t.files, t.packages.c.id.label("package_id"), t.records.c.id.label("record_id"))
+        .join(t.packages, t.packages.c.key == t.files.c.package)
+        .join(t.records, t.records.c.key == t.files.c.record)
+        .where(where)
+        .order_by(t.files.c.package, t.files.c.path)
+        .limit(limit)
+    )
+    rows = connection.execute(statement).all()
+    if not rows:
+        return []
+    keys = [row.key for row in rows]
+    digests: defaultdict[int, dict[Algorithm, str]] = defaultdict(dict)
+    for file, algorithm, value in connection.execute(_of(t.digests, t.digests.c.file, keys)):
+        digests[file][algorithm] = value
+    answers: defaultdict[int, list[Format]] = defaultdict(list)
+    said, formats = t.identifications, t.formats
+    columns = (
+        said.c.file,
+        formats.c.puid,
+        formats.c.name,
+        formats.c.version,
+        formats.c.mime,
+        said.c.basis,
+        said.c.warning,
+        formats.c.tool,
+        formats.c.signature,
+    )
+    for file, *answer in connection.execute(
+        select(*columns).join(formats).where(said.c.file.in_(keys)).order_by(said.c.file, said.c.position)
+    ):
+        answers[file].append(Format(*answer))
+    events: defaultdict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(_of(t.file_events, t.file_events.c.file, keys)):
+        events[row.file].append(row.event)
+    return [
+        StoredFile(
+            row.key,
+            FileRow(
+                row.package_id,
+                row.record_id,
+                PayloadFile(
+                    row.id,
+                    row.path,
+                    row.path if row.original_name is None else row.original_name,
+                    Digests(row.size, digests[row.key]),
+                    tuple(answers[row.key]),
+                    row.modified,
+                    tuple(events[row.key]),
+                ),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def stored_records(connection: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[StoredRecord]:
+    """In the order they have in their package."""
+    statement = (
+        select(t.records, t.packages.c.id.label("package_id"))
+        .outerjoin(t.packages, t.packages.c.key == t.records.c.package)
+        .where(where)
+        .order_by(t.records.c.package, t.records.c.position)
+        .limit(limit)
+    )
+    rows = connection.execute(statement).all()
+    if not rows:
+        return []
+    keys = [row.key for row in rows]
+    ids = {row.key: row.id for row in rows}
+    said: defaultdict[int, list[Element]] = defaultdict(list)
+    for row in connection.execute(_of(t.elements, t.elements.c.record, keys)):
+        said[row.record].append(Element(row.term, row.value, row.language, row.scheme))
+    dates: defaultdict[int, list[DateSpan]] = defaultdict(list)
+    for row in connection.execute(_of(t.dates, t.dates.c.record, keys)):
+        dates[row.record].append(DateSpan(row.text, row.earliest, row.latest, row.approximate, row.edtf))
+    extents: defaultdict[int, list[Extent]] = defaultdict(list)
+    for row in connection.execute(_of(t.extents, t.extents.c.record, keys)):
+        extents[row.record].append(Extent(row.number, row.unit))
+    paths: defaultdict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(_of(t.record_paths, t.record_paths.c.record, keys)):
+        paths[row.record].append(row.path)
+    places: defaultdict[int, list[Place]] = defaultdict(list)
+    for row in connection.execute(_of(t.places, t.places.c.record, keys)):
+        place = Place(ids[row.record], row.hierarchy, row.parent, row.position, row.reference_code)
+        places[row.record].append(place)
+    return [
+        StoredRecord(
+            row.key,
+            row.position,
+            Record(
+                row.id,
+                row.package_id,
+                Description(row.level, tuple(said[row.key]), tuple(dates[row.key]), tuple(extents[row.key])),
+                tuple(paths[row.key]),
+            ),
+            tuple(places[row.key]),
+            row.files,
+        )
+        for row in rows
+    ]
+
+
+def record_rows(connection: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[RecordRow]:
+    """In the order they have in their package."""
+    found = stored_records(connection, where, limit)
+    if not found:
+        return []
+    above = t.places.c.parent
+    counted = select(above, func.count()).where(
+        and_(t.places.c.hierarchy == FONDS, above.in_([one.record.id for one in found]))
+    )
+    children = {row[0]: row[1] for row in connection.execute(counted.group_by(above))}
+    return [
+        RecordRow(
+            one.record.id,
+            one.record.package,
+            one.record.description,
+            one.record.paths,
+            one.places,
+            one.files,
+            children.get(one.record.id, 0),
+        )
+        for one in found
+    ]
+
+
+def versions(connection: Connection, package: PackageId) -> tuple[Version, ...]:
+    rows = _of_package(connection, t.versions, package)
+    return tuple(Version(row.number, row.at, row.by, row.reason) for row in rows)
+
+
+def copies(connection: Connection, package: PackageId) -> tuple[Copy, ...]:
+    rows = _of_package(connection, t.copies, package)
+    return tuple(Copy(row.number, row.store, row.since) for row in rows)
+
+
+def keep(connection: Connection, package: PackageId, copies: Iterable[Copy]) -> None:
+    key = connection.scalars(select(t.packages.c.key).where(t.packages.c.id == package)).one()
+    for one in copies:
+        row = {"package": key, "number": one.number, "store": one.store}
+        connection.execute(delete(t.copies).where(and_(*(t.copies.c[name] == row[name] for name in row))))
+        connection.execute(insert(t.copies).values(**row, since=one.since))
+
+
+def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:
+    rows = _of_package(connection, t.agents, package)
+    return tuple(Agent(row.id, row.kind, row.name, row.version) for row in rows)
+
+
+def events(connection: Connection, package: PackageId) -> tuple[Event, ...]:
+    by_event: defaultdict[str, list[str]] = defaultdict(list)
+    for row in _of_package(connection, t.event_agents, package):
+        by_event[row.event].append(row.agent)
+    return tuple(
+        Event(row.id, row.kind, row.at, row.outcome, row.detail, tuple(by_event[row.id]), row.objects)
+        for row in _of_package(connection, t.events, package)
+    )
+
+
+def _of(table: Table, column: ColumnElement[int], keys: Iterable[int]) -> Select[Any]:
+    """The rows of these things, each thing's in their order."""
+    return select(table).where(column.in_(keys)).order_by(*table.primary_key)
+
+
+def key_of(package: PackageId) -> ScalarSelect[int]:
+    return select(t.packages.c.key).where(t.packages.c.id == package).scalar_subquery()
+
+
+def _of_package(connection: Connection, table: Table, package: PackageId) -> Sequence[Row[Any]]:
+    mine = select(table).where(table.c.package == key_of(package))
+    return connection.execute(mine.order_by(*table.primary_key)).all()

@@ -1,0 +1,118 @@
+"""What the catalogue answers. Frozen, and complete when handed out: nothing is fetched later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ..model import Description, Level, PackageId, PayloadFile, Place, RecordId, Shown
+
+FONDS = "fonds"
+"""The hierarchy in which a record has its one parent and its reference code (ISAD(G) 3.1.1)."""
+
+UNKNOWN = "unknown"
+"""Stands for the PUID of files whose format no tool knew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the decision in force shows, and from when (UTC)."""
+
+    shown: Shown
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRow:
+    """A package as a list shows it; title, level and reference code are its root record's."""
+
+    id: PackageId
+    title: str
+    level: Level
+    reference_code: str | None
+    created: datetime  # of version 1, in UTC
+    version: int  # the newest
+    files: int
+    bytes: int
+    formats: Mapping[str, int]  # files by PUID, in the order of the PUIDs
+    access: Access
+    submission: str  # the name of what was handed over; undecodable bytes as surrogate escapes
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A version of a package in the store of that name, and since when, by the store's clock (UTC)."""
+
+    number: int
+    store: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A record, where it stands, and how much is below it."""
+
+    id: RecordId
+    package: PackageId | None
+    description: Description
+    paths: tuple[str, ...]  # the payload files or folders it describes
+    places: tuple[Place, ...]  # in the order of their hierarchies
+    files: int  # that belong to it and to no record below it
+    children: int  # records right below it in the fonds
+
+    @property
+    def place(self) -> Place | None:
+        """Where it stands in its fonds."""
+        return next((place for place in self.places if place.hierarchy == FONDS), None)
+
+    @property
+    def parent(self) -> RecordId | None:
+        return self.place.parent if self.place else None
+
+    @property
+    def reference_code(self) -> str | None:
+        return self.place.reference_code if self.place else None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A payload file of a package's newest version, and the record it belongs to.
+
+    That is the record which describes the file itself, else the nearest folder above it, else the root record.
+    """
+
+    package: PackageId
+    record: RecordId
+    file: PayloadFile
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A part of a text, as written, with text[start:end] being what was looked for."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHit:
+    """A record that a search found, by its description or by the name of a file of its own."""
+
+    id: RecordId
+    package: PackageId | None
+    title: str
+    level: Level
+    reference_code: str | None
+    path: str | None  # of the file whose name was found; None: its description was
+    snippet: Snippet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a person's short way of naming a thing stands for. A package stands for its root record too."""
+
+    kind: Literal["package", "record", "file"]
+    id: str

@@ -1,0 +1,358 @@
+"""The catalogue's tables. Constraints first: what they forbid cannot be in a catalogue.
+
+Packages, records and files have a number of their own (key), since rows by the million point at them; it means nothing
+outside one catalogue and is never shown. Instants are text in UTC of one width, so that their order is that of time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+from ..model import LEVELS
+
+metadata = MetaData()
+
+SCHEMA = "0002"
+"""The newest revision in migrations/versions."""
+
+SEARCH_TABLES = ("record_words", "file_words")
+"""Made by the database's own full-text search, so not described here: rowid is the record's or file's key. On SQLite
+FTS5 with tokenize='ascii': it splits at ASCII other than letters and digits, of which tokens have none, and folds
+nothing beyond."""
+
+# In the order of its code points, which is that of its UTF-8, in every database.
+Ordered = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Key = Integer().with_variant(postgresql.BIGINT(), "postgresql")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A datetime with a zone, kept and given back in UTC."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else instant(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Name(TypeDecorator[str]):
+    """A name as a producer wrote it: bytes, since not every name is text. Undecodable ones are surrogate escapes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else name_bytes(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else name_text(value)
+
+
+def instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def name_bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def name_text(name: bytes) -> str:
+    return bytes(name).decode("utf-8", "surrogateescape")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+def _id() -> Column[str]:
+    return Column("id", Ordered, nullable=False, unique=True)
+
+
+def _part_of(table: str, *, primary: bool = True) -> Column[int]:
+    """The record, package or file that a row is a part of and goes with."""
+    target = ForeignKey(f"{table}s.key", ondelete="CASCADE")
+    return Column(table, Key, target, primary_key=primary, nullable=False, autoincrement=False)
+
+
+def _position() -> Column[int]:
+    return Column("position", Integer, primary_key=True, autoincrement=False)
+
+
+def _ending(table: str) -> Index:
+    """A UUIDv7 begins with a clock; its end tells things apart. See resolve.py."""
+    return Index(f"{table}_ending", text(ENDING))
+
+
+ENDING = "substr(id, 40, 6)"
+"""The last six hexadecimal digits of urn:uuid:xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx."""
+
+state = Table(
+    "state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("key", Key, primary_key=True),
+    _id(),
+    Column("version", Integer, CheckConstraint("version >= 1", name="version_counts"), nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("submission", Name, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("bytes", Key, nullable=False),
+    _ending("packages"),
+)
+
+package_formats = Table(
+    "package_formats",
+    metadata,
+    _part_of("package"),
+    Column("puid", Text, primary_key=True),
+    Column("files", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("content", Text, primary_key=True),
+    _part_of("package"),
+    Index("contents_package", "package"),
+    sqlite_with_rowid=False,
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    _part_of("package"),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    _part_of("package"),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("store", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    _part_of("package"),
+    _position(),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, _one_of("kind", ("person", "organization", "software")), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text),
+    UniqueConstraint("package", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _part_of("package"),
+    _position(),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("outcome", Text, _one_of("outcome", ("success", "warning", "fail")), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("objects", Text),  # of which package or representation; null: of the files that name it
+    UniqueConstraint("package", "id"),
+)
+
+event_agents = Table(
+    "event_agents",
+    metadata,
+    Column("package", Key, primary_key=True, autoincrement=False),
+    Column("event", Text, primary_key=True),
+    _position(),
+    Column("agent", Text, nullable=False),
+    ForeignKeyConstraint(["package", "event"], ["events.package", "events.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["package", "agent"], ["agents.package", "agents.id"], ondelete="CASCADE"),
+    Index("event_agents_agent", "package", "agent"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("key", Key, primary_key=True),
+    _id(),
+    Column("package", Key, ForeignKey("packages.key", ondelete="CASCADE")),  # null: in no package
+    Column("position", Integer, nullable=False),
+    Column("level", Text, _one_of("level", LEVELS), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("files", Integer, nullable=False, server_default="0"),
+    Index("records_package", "package", "position"),
+    _ending("records"),
+)
+
+elements = Table(
+    "elements",
+    metadata,
+    _part_of("record"),
+    _position(),
+    Column("term", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("language", Text),
+    Column("scheme", Text),
+    sqlite_with_rowid=False,
+)
+
+dates = Table(
+    "dates",
+    metadata,
+    _part_of("record"),
+    _position(),
+    Column("text", Text, nullable=False),
+    Column("earliest", Date),
+    Column("latest", Date),
+    Column("approximate", Boolean(create_constraint=True, name="approximate_known"), nullable=False),
+    Column("edtf", Text),
+    sqlite_with_rowid=False,
+)
+
+extents = Table(
+    "extents",
+    metadata,
+    _part_of("record"),
+    _position(),
+    Column("number", Float, nullable=False),
+    Column("unit", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+record_paths = Table(
+    "record_paths",
+    metadata,
+    _part_of("record"),
+    _position(),
+    Column("path", Ordered, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# parent is an id and no key: the record above may become known later than those below it.
+places = Table(
+    "places",
+    metadata,
+    _part_of("record"),
+    Column("hierarchy", Text, primary_key=True),
+    Column("parent", Ordered),
+    Column("position", Integer, nullable=False),
+    Column("reference_code", Ordered),
+    Index("places_parent", "hierarchy", "parent", "position"),
+    Index("places_reference_code", "reference_code"),
+)
+
+# record is an id and no key: what was decided outlives the record's being known.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("record", Ordered, nullable=False),
+    Column("shown", Text, _one_of("shown", ("closed", "description", "open")), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("replaces", Text),
+    Index("decisions_record", "record", "at"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("key", Key, primary_key=True),
+    _id(),
+    _part_of("package", primary=False),
+    Column("record", Key, ForeignKey("records.key"), nullable=False),
+    Column("path", Ordered, nullable=False),
+    Column("original_name", Name),  # null: as path
+    Column("size", Key, CheckConstraint("size >= 0", name="size_counts"), nullable=False),
+    Column("modified", Instant),
+    UniqueConstraint("package", "path"),
+    Index("files_record", "record"),
+    _ending("files"),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    _part_of("file"),
+    Column("algorithm", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What tools answer, once for all files that they answered so.
+formats = Table(
+    "formats",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("puid", Text),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("mime", Text),
+    Column("tool", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+# The answer at position 0 is the one that counts.
+identifications = Table(
+    "identifications",
+    metadata,
+    _part_of("file"),
+    _position(),
+    Column("format", Key, ForeignKey("formats.key"), nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("warning", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+file_events = Table(
+    "file_events",
+    metadata,
+    _part_of("file"),
+    _position(),
+    Column("package", Key, nullable=False),
+    Column("event", Text, nullable=False),
+    # Deferred: a new version puts its events in the place of the old ones before it comes to the files.
+    ForeignKeyConstraint(["package", "event"], ["events.package", "events.id"], deferrable=True, initially="DEFERRED"),
+    Index("file_events_event", "package", "event"),
+    sqlite_with_rowid=False,
+)

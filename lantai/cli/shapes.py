@@ -1,0 +1,153 @@
+"""What commands print with --json: objects of plain values. Keys are fixed; more may come, none is renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
+from ..errors import Fault, LantaiError
+from ..model import Agent, DateSpan, Description, Event, Format, Version
+
+Object: TypeAlias = dict[str, Any]
+
+
+def moment(at: datetime) -> str:
+    """UTC, whole seconds, RFC 3339."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def finding(one: Fault) -> Object:
+    return {"code": one.code, "subject": one.subject, "message": one.message}
+
+
+def findings(found: Iterable[Fault]) -> Object:
+    """Split into what refuses and what only warns."""
+    found = list(found)
+    return {
+        "errors": [finding(one) for one in found if one.fatal],
+        "warnings": [finding(one) for one in found if not one.fatal],
+    }
+
+
+def error(error: LantaiError) -> Object:
+    return {
+        "error": {
+            "kind": type(error).__name__, "what": error.what, "subject": error.subject, "remedy": error.remedy,
+        }
+    }  # fmt: skip
+
+
+def package(row: PackageRow) -> Object:
+    return {
+        "package": row.id,
+        "title": row.title,
+        "level": row.level,
+        "reference_code": row.reference_code,
+        "created": moment(row.created),
+        "version": row.version,
+        "files": row.files,
+        "bytes": row.bytes,
+        "formats": dict(row.formats),
+        "access": {"shown": row.access.shown, "since": moment(row.access.since)},
+        "submission": row.submission,
+    }
+
+
+def version(one: Version, copies: Iterable[Copy]) -> Object:
+    return {
+        "version": one.number, "created": moment(one.at), "by": one.by, "reason": one.reason,
+        "stores": [{"store": c.store, "since": moment(c.since)} for c in copies if c.number == one.number],
+    }  # fmt: skip
+
+
+def event(one: Event, agents: Mapping[str, Agent]) -> Object:
+    return {
+        "event": one.id,
+        "type": one.kind,
+        "at": moment(one.at),
+        "outcome": one.outcome,
+        "detail": one.detail,
+        "agents": [_agent(agents[id]) if id in agents else {"agent": id} for id in one.agents],
+        "object": one.objects,
+    }
+
+
+def _agent(one: Agent) -> Object:
+    return {"agent": one.id, "type": one.kind, "name": one.name, "version": one.version}
+
+
+def description(one: Description) -> Object:
+    return {
+        "level": one.level,
+        "elements": [
+            {"term": e.term, "value": e.value, "language": e.language, "scheme": e.scheme} for e in one.elements
+        ],
+        "dates": [_date(span) for span in one.dates],
+        "extents": [{"number": extent.number, "unit": extent.unit} for extent in one.extents],
+    }
+
+
+def _date(span: DateSpan) -> Object:
+    return {
+        "text": span.text,
+        "earliest": span.earliest.isoformat() if span.earliest else None,
+        "latest": span.latest.isoformat() if span.latest else None,
+        "approximate": span.approximate,
+        "edtf": span.edtf,
+    }
+
+
+def record(row: RecordRow) -> Object:
+    return {
+        "record": row.id,
+        "package": row.package,
+        "title": row.description.title,
+        "reference_code": row.reference_code,
+        "parent": row.parent,
+        **description(row.description),
+        "paths": list(row.paths),
+        "files": row.files,
+        "children": row.children,
+    }
+
+
+def file(row: FileRow) -> Object:
+    one = row.file
+    return {
+        "file": one.id,
+        "package": row.package,
+        "record": row.record,
+        "path": one.path,
+        "original_name": one.original_name,
+        "size": one.digests.size,
+        "digests": dict(one.digests.values),
+        "formats": [format(answer) for answer in one.formats],
+        "modified": moment(one.modified) if one.modified else None,
+    }
+
+
+def format(answer: Format) -> Object:
+    return {
+        "puid": answer.puid,
+        "name": answer.name,
+        "version": answer.version,
+        "mime": answer.mime,
+        "basis": answer.basis,
+        "warning": answer.warning,
+        "tool": answer.tool,
+        "signature": answer.signature,
+    }
+
+
+def hit(one: RecordHit) -> Object:
+    return {
+        "record": one.id,
+        "package": one.package,
+        "title": one.title,
+        "level": one.level,
+        "reference_code": one.reference_code,
+        "path": one.path,
+        "snippet": one.snippet.text if one.snippet else None,
+    }

@@ -1,0 +1,239 @@
+"""Settings of lantai.toml and LANTAI_*. Only archive reads it; rooms are given values."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from .digest import Algorithm
+from .errors import UsageError
+from .messages import _
+from .storage import MAX_PREFIX, Bucket, is_key
+
+FILE = "lantai.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArchiveSettings(_Table):
+    """[archive] name: how the archive calls itself; language: of messages, unless a command asks for another."""
+
+    name: str = ""
+    admin_emails: tuple[str, ...] = ()
+    language: Literal["zh", "en"] | None = None
+
+
+class CatalogSettings(_Table):
+    """[catalog] url: a relative path is relative to the home."""
+
+    url: str = "sqlite:///catalog.db"
+
+
+class StoreSettings(_Table):
+    """[[store]] The first is the primary. kind "filesystem": path, relative to the home. kind "s3": bucket, prefix,
+    endpoint_url, region, addressing ("path" or "virtual"), connections (at once, in each process); credentials come by
+    the AWS chain.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    kind: Literal["filesystem", "s3"] = "filesystem"
+    path: str | None = None
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    prefix: str = ""
+    endpoint_url: Annotated[str, Field(pattern=r"^https?://[^/]+")] | None = None
+    region: str | None = None
+    addressing: Literal["path", "virtual"] | None = None
+    connections: Annotated[int, Field(ge=1, le=256)] = 16
+    required: bool = True
+
+    @field_validator("prefix")
+    @classmethod
+    def _ends_in_a_slash(cls, value: str) -> str:
+        value = f"{value.strip('/')}/" if value.strip("/") else ""
+        if len(value.encode()) > MAX_PREFIX or (value and not is_key(value.rstrip("/"))):
+            raise ValueError(f"the prefix must be the beginning of a key, of at most {MAX_PREFIX} bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _says_where(self) -> StoreSettings:
+        if self.kind == "s3" and self.bucket is None:
+            raise ValueError('kind = "s3" needs bucket')
+        if self.kind == "filesystem" and self.path is None:
+            raise ValueError('kind = "filesystem" needs path')
+        return self
+
+    def place(self, home: Path) -> Path | Bucket:
+        """Where the store lies."""
+        if self.kind == "filesystem":
+            return (home / (self.path or "")).resolve()
+        return Bucket(self.bucket or "", self.prefix, self.endpoint_url, self.region, self.addressing, self.connections)
+
+
+class IngestSettings(_Table):
+    """[ingest] identifier: what identifies formats; digests: the first, sha256 or sha512, is OCFL's too; staging: where
+    archives are unpacked, a batch at a time.
+    """
+
+    identifier: Literal["siegfried", "fido", "both"] = "siegfried"
+    second_opinion: bool = True
+    digests: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("sha256",)
+    staging: str | None = None
+
+    @field_validator("digests")
+    @classmethod
+    def _first_is_ocfl(cls, value: tuple[Algorithm, ...]) -> tuple[Algorithm, ...]:
+        if value[0] not in ("sha256", "sha512"):
+            raise ValueError("the first digest must be sha256 or sha512")
+        # SHA-256 is always among them: it is what packages are told apart by.
+        return tuple(dict.fromkeys(value if "sha256" in value else (*value, "sha256")))
+
+
+class AccessSettings(_Table):
+    """[access] default: what ingest writes as the first decision; editing it changes nothing that is stored."""
+
+    default: Literal["closed", "open"] = "closed"
+
+
+class Settings(BaseSettings):
+    """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="LANTAI_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    archive: ArchiveSettings = ArchiveSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    store: Annotated[tuple[StoreSettings, ...], Field(min_length=1)]
+    ingest: IngestSettings = IngestSettings()
+    access: AccessSettings = AccessSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return env_settings, init_settings
+
+
+_VARIABLES = tuple(f"LANTAI_{table.upper()}" for table in Settings.model_fields)
+
+
+def read(home: Path) -> Settings:
+    """The settings of a home. Raises UsageError that names the key that is unknown or out of range."""
+    path = home / FILE
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            _("this is not TOML ({reason})").format(reason=error),
+            subject=str(path),
+            remedy=_("Correct the line named."),
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            _("the settings cannot be read ({reason})").format(reason=error.strerror),
+            subject=str(path),
+            remedy=_("This folder is no lantai home; lantai init DIR makes one.")
+            if isinstance(error, FileNotFoundError | NotADirectoryError)
+            else _("Give this user read permission on the file and the folders above it."),
+        ) from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise UsageError(
+            "; ".join(_problem(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()),
+            subject=str(path),
+            remedy=_("Correct or remove the key; docs/configuration.md lists them all."),
+        ) from error
+    except ValueError as error:  # SettingsError, by a name that older versions do not export
+        raise UsageError(
+            _("what the environment says is no JSON ({reason})").format(reason=error.__cause__ or error),
+            subject=", ".join(sorted(name for name in os.environ if name.upper().startswith(_VARIABLES))),
+            remedy=_('Write it as JSON, a list as ["sha256", "sm3"]; or unset the variable.'),
+        ) from error
+
+
+def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        return _("{key}: there is no such key").format(key=key)
+    return _("{key}: this value is out of range ({reason})").format(key=key, reason=message)
+
+
+def find_home(start: Path) -> Path:
+    """The nearest folder upward from start that holds a lantai.toml. UsageError if there is none."""
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise UsageError(
+        _("neither this folder nor one above it is a lantai home"),
+        subject=str(start),
+        remedy=_("Change into a home, name it with --home DIR or LANTAI_HOME, or make one with lantai init DIR."),
+    )
+
+
+def template(*, name: str, language: str, store: str | Bucket, called: str = "local") -> str:
+    """The lantai.toml that init writes: every key, with what it means. store: a path, or a bucket."""
+    if isinstance(store, Bucket):
+        url, region = (f"{key} = {_toml(value)}" if value else f'# {key} = ""' for key, value in (
+            ("endpoint_url", store.endpoint_url), ("region", store.region)
+        ))  # fmt: skip
+        place = _S3.format(bucket=_toml(store.name), prefix=_toml(store.prefix), endpoint_url=url, region=region)
+    else:
+        place = _FILESYSTEM.format(path=_toml(store))
+    return _TEMPLATE.format(name=_toml(name), language=_toml(language), called=_toml(called), store=place)
+
+
+def _toml(text: str) -> str:
+    """A basic string of TOML: JSON's, but that DEL is escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+_FILESYSTEM = """\
+kind = "filesystem"      # "filesystem" or "s3" / "filesystem" 或 "s3"
+path = {path}           # of kind filesystem: relative to the home, or absolute / 相对于档案库的路径，或绝对路径"""
+
+_S3 = """\
+# credentials come from the environment or ~/.aws, never from here / 凭据来自环境变量或 ~/.aws，不写在这里
+kind = "s3"              # "filesystem" or "s3" / "filesystem" 或 "s3"
+bucket = {bucket}        # of kind s3 / 存储桶
+prefix = {prefix}        # of kind s3: what all keys begin with / 所有键的前缀
+{endpoint_url}           # of kind s3: where the server is, unless AWS / 服务器地址
+{region}                 # of kind s3: as the server calls it / 区域
+# addressing = ""        # of kind s3: "path" or "virtual"; path where an endpoint is named / 寻址方式
+# connections = 16       # of kind s3: at once, in each process / 同时连接数"""
+
+_TEMPLATE = """\
+# Settings of a lantai archive. LANTAI_<TABLE>__<KEY> in the environment overrides a line here.
+# 兰台档案库的设置。环境变量 LANTAI_<表>__<键> 可覆盖此处的设置。
+
+[archive]
+name = {name}            # how the archive calls itself / 档案馆名称
+admin_emails = []        # who answers for it / 负责人邮箱
+language = {language}          # of messages: "zh" or "en" / 提示语言
+
+[catalog]
+url = "sqlite:///catalog.db"   # an index; it can be made anew from the store / 目录库，可由存储重建
+
+[[store]]                # the first is the primary: versions are decided there / 第一个为主存储
+name = {called}           # how messages call it / 提示中的名称
+{store}
+required = true          # nothing counts as stored before it is here / 存入此处后才算存储完成
+
+[ingest]
+identifier = "siegfried" # what tells formats: "siegfried", "fido" or "both" / 格式识别工具
+second_opinion = true    # ask fido where siegfried knows the name only, or nothing / 无法按内容识别时再问 fido
+digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "sha512", "md5" / 摘要算法
+# staging = "/tmp"       # where archives are unpacked, a batch at a time / 解包用的临时目录
+
+[access]
+default = "closed"       # what ingest decides where nothing is said: "closed" or "open" / 默认利用限制
+"""

@@ -1,0 +1,81 @@
+"""Digests: many algorithms over one read. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+Algorithm: TypeAlias = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sm3", "blake2b-512"]
+
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+
+_HASHLIB: Mapping[str, str] = {"blake2b-512": "blake2b"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    of: Algorithm | Literal["size"]
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Lower-case hex by algorithm, and the number of bytes they were taken over.
+
+    size None: not stated, as in a bag manifest.
+    """
+
+    size: int | None
+    values: Mapping[Algorithm, str]
+
+    def conflicts(self, other: Digests) -> tuple[Mismatch, ...]:
+        """Every algorithm (and the size) that both know and disagree on; empty means nothing contradicts."""
+        found: list[Mismatch] = []
+        if self.size is not None and other.size is not None and self.size != other.size:
+            found.append(Mismatch("size", str(self.size), str(other.size)))
+        for algorithm, value in self.values.items():
+            theirs = other.values.get(algorithm)
+            if theirs is not None and theirs.lower() != value.lower():
+                found.append(Mismatch(algorithm, value, theirs))
+        return tuple(found)
+
+
+class Hasher:
+    """Digests what passes through it, by every algorithm at once. sm3 needs a hashlib on OpenSSL 1.1.1 or newer."""
+
+    def __init__(self, algorithms: Iterable[Algorithm]) -> None:
+        self.algorithms = tuple(algorithms)
+        self._sums = [hashlib.new(_HASHLIB.get(name, name), usedforsecurity=False) for name in self.algorithms]
+        self._size = 0
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        for one in self._sums:
+            one.update(chunk)
+        self._size += len(chunk)
+
+    def through(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield chunks unchanged, digesting them on the way."""
+        for chunk in chunks:
+            self.update(chunk)
+            yield chunk
+
+    def result(self) -> Digests:
+        return Digests(
+            self._size, {name: one.hexdigest() for name, one in zip(self.algorithms, self._sums, strict=True)}
+        )
+
+
+def digests_of(chunks: Iterable[bytes], algorithms: Iterable[Algorithm]) -> Digests:
+    """The digests of what comes in chunks and is not kept."""
+    hasher = Hasher(algorithms)
+    for chunk in chunks:
+        hasher.update(chunk)
+    return hasher.result()
+
+
+def digest_of(data: bytes, algorithms: Iterable[Algorithm]) -> Digests:
+    """The digests of a small thing that is in memory anyway."""
+    return digests_of((data,), algorithms)

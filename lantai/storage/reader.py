@@ -1,0 +1,76 @@
+"""A range of what is stored, as a file of its own; and how one of a file-system store is read."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ..errors import LantaiError
+from . import absent
+from .linux import unavailable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
+
+
+def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> io.BufferedReader:
+    """The bytes start to stop of the file at path, which key names. NotFound; StoreUnavailable."""
+    try:
+        # Not blocking: a FIFO that someone put here must not hang the reader.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise unreadable(error, key, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise absent(key)
+    return io.BufferedReader(_FileRange(descriptor, path, start, stop), 128 * 1024)
+
+
+def unreadable(error: OSError, key: str, path: bytes) -> LantaiError:
+    return absent(key) if error.errno in _ABSENT else unavailable(error, path)
+
+
+class Range(io.RawIOBase):
+    """The bytes from start to stop of something longer, for whoever says how they are read: from _position on."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._start, self._position, self._stop = start, start, stop
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: self._start, os.SEEK_CUR: self._position, os.SEEK_END: self._stop}[whence]
+        self._position = max(self._start, origin + offset)
+        return self._position - self._start
+
+
+class _FileRange(Range):
+    """Of an open file, which is closed with it."""
+
+    def __init__(self, descriptor: int, path: bytes, start: int, stop: int | None) -> None:
+        size = os.fstat(descriptor).st_size
+        super().__init__(start, size if stop is None else min(stop, size))
+        self._descriptor, self._path = descriptor, path
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)[: max(0, self._stop - self._position)]
+        try:
+            number = os.preadv(self._descriptor, [view], self._position)
+        except OSError as error:
+            raise unavailable(error, self._path) from error
+        self._position += number
+        return number
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()

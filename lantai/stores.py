@@ -1,0 +1,230 @@
+"""The stores of a home: the primary, where versions are decided, and its copies, which may be away."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from importlib import resources
+from pathlib import Path
+
+from .config import StoreSettings
+from .errors import Damaged, Exists, LantaiError, UsageError
+from .messages import _
+from .model import Finding
+from .storage import Bucket, Properties, Store, open_store
+from .storage.identity import KEY, Identity, read_identity
+from .storage.ocfl import PREFIX, Root
+from .storage.ocfl.layout import root_files
+from .storage.ocfl.validate import strays
+
+
+class Stores:
+    """Each store of [[store]] is opened when it is first asked for. identity: of the archive, as the home remembers it.
+
+    A store of another archive, of a newer format, or a first [[store]] that is not the primary is a UsageError.
+    broken: what is wrong with the primary's store.json; nothing but a validation goes on where it is set.
+    """
+
+    def __init__(self, home: Path, settings: Sequence[StoreSettings], remembered: Identity | None) -> None:
+        self.home, self.settings = home, settings
+        self._stores: dict[str, Store] = {}
+        self._opened: dict[str, Root] = {}
+        self.broken: Damaged | None = None
+        self.identity = self._identity(remembered)
+
+    @property
+    def primary(self) -> str:
+        return self.settings[0].name
+
+    @property
+    def copies(self) -> Sequence[StoreSettings]:
+        return self.settings[1:]
+
+    def place(self, name: str) -> Path | Bucket:
+        return self._named(name).place(self.home)
+
+    def root(self, name: str, *, found: bool = False) -> Root:
+        """The store of that name. found: one that is empty is made a store of this archive.
+
+        UsageError, Damaged, NotFound (no such folder, or nothing in it), StoreUnavailable.
+        """
+        if name not in self._opened:
+            place, store = self.place(name), self._store(name)
+            if found and next(store.list(KEY), None) is None:
+                own = self.identity.primary if name == self.primary else str(uuid.uuid4())
+                with suppress(Exists):  # by another process, at the same moment
+                    lay(store, self.identity.of_store(own))
+            self._require_ours(name, read_identity(store, subject=str(place)))
+            self._opened[name] = Root(store)
+        return self._opened[name]
+
+    def reachable(self) -> Iterator[tuple[str, Root]]:
+        """Those that can be read now, the primary first."""
+        for one in self.settings:
+            try:
+                yield one.name, self.root(one.name)
+            except UsageError:
+                raise
+            except LantaiError:
+                continue
+
+    def readable(self) -> Iterator[tuple[str, Root]]:
+        """As reachable, and those whose store.json is damaged as well: to be judged, not to be worked with."""
+        for one in self.settings:
+            try:
+                yield one.name, self.root(one.name)
+            except Damaged:
+                yield one.name, Root(self._store(one.name))
+            except UsageError:
+                raise
+            except LantaiError:
+                continue
+
+    def judge(self, name: str, root: Root) -> Iterator[Finding]:
+        """As judge; and what the home knows of the store of that name."""
+        try:
+            self._require_ours(name, read_identity(root.store, subject=str(self.place(name))))
+        except (Damaged, UsageError) as error:
+            yield Finding.of("store-identity", KEY, reason=error.what)
+        yield from judge(root)
+
+    def _store(self, name: str) -> Store:
+        """Whatever it holds. One for all that is asked of it: a connection to a server takes long to set up."""
+        if name not in self._stores:
+            self._stores[name] = open_store(self.place(name))
+        return self._stores[name]
+
+    def _named(self, name: str) -> StoreSettings:
+        for one in self.settings:
+            if one.name == name:
+                return one
+        raise UsageError(
+            _("there is no store of this name"), subject=name,
+            remedy=_("Name one of: {names}.").format(names=", ".join(one.name for one in self.settings)),
+        )  # fmt: skip
+
+    def _identity(self, remembered: Identity | None) -> Identity:
+        """What the primary says, or where it is away, what the home remembers of it."""
+        place = self.place(self.primary)
+        try:
+            identity = read_identity(self._store(self.primary), subject=str(place))
+        except UsageError:
+            raise
+        except LantaiError as error:
+            if remembered is None:
+                raise
+            if isinstance(error, Damaged):
+                self.broken = error
+            return remembered
+        if remembered is not None and identity.store == remembered.store and identity != remembered:
+            self.broken = _contradicted(place)
+            return remembered
+        if identity.store != identity.primary:
+            raise UsageError(
+                _("the first [[store]] is not the archive's primary"), subject=f"{place}/{KEY}",
+                remedy=_("Put the primary first in lantai.toml; if it is, store.json was changed: restore it."),
+            )  # fmt: skip
+        if remembered is not None and identity.archive != remembered.archive:
+            raise _foreign(place)
+        return identity
+
+    def _require_ours(self, name: str, identity: Identity) -> None:
+        if identity.store == self.identity.store and identity != self.identity:
+            raise _contradicted(self.place(name))
+        if identity.archive != self.identity.archive:
+            raise _foreign(self.place(name))
+        if (identity.store == self.identity.primary) != (name == self.primary):
+            raise UsageError(
+                _("this store stands in the place of another in lantai.toml"), subject=name,
+                remedy=_("The primary comes first, and each store once."),
+            )  # fmt: skip
+        if identity.of_store(self.identity.store) != self.identity:
+            raise _contradicted(self.place(name))
+
+
+def lay(store: Store, identity: Identity) -> None:
+    """What every store of an archive holds before its first package; store.json last. Exists: it has one."""
+    for key, data in laid().items():
+        store.put(key, partial(_whole, data), algorithms=())
+    store.sync()
+    store.create(KEY, partial(_whole, identity.to_bytes()))
+
+
+def laid() -> dict[str, bytes]:
+    """What every store of an archive holds beside packages and store.json, by key."""
+    files = {PREFIX + key: data for key, data in root_files().items()}
+    for room, folder, prefix in (
+        ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
+        ("lantai.metadata", "schemas", "schemas/"),
+    ):
+        for document in resources.files(room).joinpath(folder).iterdir():
+            files[prefix + document.name] = document.read_bytes()
+    return files
+
+
+def judge(root: Root) -> Iterator[Finding]:
+    """All that lies beside packages in a store, or in a storage root alone: what is not as it was laid, and what nobody
+    laid. Every byte is read.
+    """
+    files = laid() if root.prefix else {
+        key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
+    }  # fmt: skip
+    for key, data in files.items():
+        if root.small(key) != data:
+            yield Finding.of("store-file", key)
+    for key in strays(root, {KEY, *files} if root.prefix else {*files}):
+        yield Finding.of("store-stray", key)
+
+
+def _whole(data: bytes) -> tuple[bytes]:
+    return (data,)
+
+
+def _contradicted(place: Path | Bucket) -> Damaged:
+    return Damaged(
+        _("store.json and what the home remembers of the archive (home.json) differ"), subject=f"{place}/{KEY}",
+        remedy=_("Restore the one that was changed from a copy."),
+    )  # fmt: skip
+
+
+def _foreign(place: Path | Bucket) -> UsageError:
+    return UsageError(
+        _("this store belongs to another archive"),
+        subject=f"{place}/{KEY}",
+        remedy=_("Correct the place in lantai.toml."),
+    )
+
+
+def record(home: Path, name: str, seen: Properties, *, broken: Sequence[str]) -> None:
+    """Keep in HOME/stores.json what the store of that name was seen to do, when it was last tried: for the person who
+    asks, since every process sees for itself.
+    """
+    path = home / "stores.json"
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    known[name] = {"tried": at, **asdict(seen), "broken": list(broken)}
+    write(path, json.dumps(known, ensure_ascii=False, indent=2) + "\n")
+
+
+def write(path: Path, text: str) -> None:
+    """A file of the home that is there whole or not at all, on stable storage."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

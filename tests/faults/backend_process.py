@@ -1,0 +1,158 @@
+"""What other processes do to an archive while a test looks on. python backend_process.py imports lantai once and forks.
+
+A line of JSON in, a line out: {"do": NAME, ...} begins a process and tells its id, {"wait": ID} tells its exit code.
+What a process says goes to files, which its death leaves: FILE.json, an object a line; FILE.err; FILE.changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+import lantai.stores
+from lantai import cli
+from lantai.archive import Archive
+from lantai.errors import LantaiError
+from lantai.ingest.update import Change
+from lantai.model import PackageId
+from lantai.storage import Bucket, Store, open_store
+
+CHANGES = ("put", "create", "delete", "sync")
+
+
+def command(*, home: str, words: Sequence[str], told: str, start: str, at: int, when: str) -> int:
+    """One command of a person in home; its exit code.
+
+    It dies by SIGKILL before or after (when) the at-th change of a store, counted from 1; at 0: never. How many changes
+    it began is told by one that lives.
+    """
+    os.chdir(home)
+    begun = count(1)
+
+    def opened(place: Path | Bucket) -> Store:
+        return _mortal(open_store(place), lambda: next(begun) == at, when)
+
+    setattr(lantai.stores, "open_store", opened)  # noqa: B010
+    _await(start)
+    code = cli.run(list(words))
+    Path(f"{told}.changes").write_text(str(next(begun) - 1))
+    return code
+
+
+def _mortal(store: Store, is_its_hour: Callable[[], bool], when: str) -> Store:
+    def method(does: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            dies = is_its_hour()
+            if dies and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = does(*arguments, **more)
+            if dies:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return call
+
+    for name in CHANGES:
+        setattr(store, name, method(getattr(store, name)))
+    return store
+
+
+def updating(*, home: str, package: str, name: str, told: str, start: str, end: str) -> int:
+    """Add a file to package, with a reason of its own, again and again until there is a file end. Whatever it is told
+    but that it is stored, or Exists, ends it at once.
+    """
+    parent = os.getppid()
+    with Archive(Path(home), by=name) as archive:
+        _await(start)
+        for attempt in count(1):
+            reason = f"{name}-{attempt}"
+            file = Path(told).with_name(f"{reason}.txt")
+            file.write_text(reason, "utf-8")
+            try:
+                done = archive.update(PackageId(package), Change(add=[file]), reason=reason, progress=_unheard)
+                _tell(reason=reason, version=done.version)
+            except LantaiError as error:
+                traceback.print_exc()
+                _tell(reason=reason, kind=type(error).__name__, what=error.what, subject=error.subject)
+                if type(error).__name__ != "Exists":
+                    break
+            if Path(end).exists() or os.getppid() != parent:
+                break
+    return 0
+
+
+def cleaning(*, home: str, told: str, start: str, end: str, pause: float, seed: int) -> int:
+    """Take every draft for dead, with random pauses of at most so many seconds, until there is a file end."""
+    chance, parent = random.Random(seed), os.getppid()
+    _await(start)
+    while not Path(end).exists() and os.getppid() == parent:
+        with Archive(Path(home), by="clean") as archive:
+            settled = list(archive.clean(older_than=timedelta(0)))
+        _tell(settled=[one.outcome for one in settled])
+        time.sleep(chance.uniform(0, pause))
+    return 0
+
+
+def _await(start: str) -> None:
+    """Those that are to begin together wait for one file; "" is there always."""
+    parent = os.getppid()
+    while start and not Path(start).exists() and os.getppid() == parent:
+        time.sleep(0.001)
+
+
+def _tell(**words: object) -> None:
+    print(json.dumps(words, ensure_ascii=False), flush=True)
+
+
+def _unheard(_files: int, _octets: int) -> None: ...
+
+
+DOES: Mapping[str, Callable[..., int]] = {"command": command, "updating": updating, "cleaning": cleaning}
+
+
+def _child(do: str, environment: Mapping[str, str], told: str, more: Mapping[str, Any]) -> int:
+    os.environ.clear()
+    os.environ.update(environment)
+    streams = ("/dev/null", os.O_RDONLY), (f"{told}.json", os.O_WRONLY), (f"{told}.err", os.O_WRONLY)
+    for stream, (place, mode) in enumerate(streams):
+        descriptor = os.open(place, mode | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(descriptor, stream)
+        os.close(descriptor)
+    try:
+        return DOES[do](told=told, **more)
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def main() -> None:
+    # What S3 is, is read once, in a session that every child inherits; the keys are each child's own.
+    session = boto3.session.Session()
+    session.client("s3", "us-east-1", aws_access_key_id="-", aws_secret_access_key="-").close()
+    setattr(boto3.session, "Session", lambda: session)  # noqa: B010
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "wait" in asked:
+            answer = os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1])
+        elif (answer := os.fork()) == 0:
+            os._exit(_child(asked.pop("do"), asked.pop("environment"), asked.pop("told"), asked))
+        print(answer, flush=True)
+
+
+if __name__ == "__main__":
+    main()

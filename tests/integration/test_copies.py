@@ -1,0 +1,215 @@
+"""Several stores: what one has, all have, byte for byte; one may be away; nothing is ever replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lantai.storage import Bucket, Store, open_store
+from tests.integration.command import Lantai, folder
+from tests.services import Server, bucket
+
+
+@pytest.fixture
+def second(lantai: Lantai, tmp_path: Path) -> Path:
+    """The folder of a second store, required, named in lantai.toml."""
+    place = tmp_path / "second"
+    place.mkdir()
+    add(lantai, f'name = "second"\npath = "{place}"')
+    return place
+
+
+def add(lantai: Lantai, lines: str) -> None:
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace("[ingest]", f"[[store]]\n{lines}\n\n[ingest]", 1))
+
+
+def contents(store: Store | Path) -> dict[str, str]:
+    """The digest of what lies under each key that all stores of an archive share."""
+    opened = open_store(store) if isinstance(store, Path) else store
+    found = {}
+    for one in opened.list():
+        if not one.key.startswith(("staging/", "store.json")):
+            with opened.open(one.key) as file:
+                found[one.key] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def test_a_package_is_the_same_in_every_store(lantai: Lantai, second: Path, records: Path, tmp_path: Path) -> None:
+    package = lantai.stored(records)["package"]
+    folder(tmp_path / "more", {"总结.txt": "圆满结束\n"})
+    more = ("--add", tmp_path / "more" / "总结.txt", "--reason", "补交")
+    assert lantai("update", package, *more, "--json").object["status"] == "stored"
+    assert contents(second) == contents(lantai.folder / "store")
+    versions = lantai("show", package, "--json").object["versions"]
+    assert [[one["store"] for one in version["stores"]] for version in versions] == [["local", "second"]] * 2
+    assert all(one["since"].endswith("Z") for version in versions for one in version["stores"])
+    told = lantai("validate", "--json").objects
+    assert [(one["store"], one["valid"]) for one in told] == [("local", True), ("second", True)]
+
+
+@pytest.mark.parametrize("server", ["moto_server", "ceph_server"])
+def test_a_copy_may_be_a_bucket(lantai: Lantai, records: Path, server: str, request: pytest.FixtureRequest) -> None:
+    found: Server = request.getfixturevalue(server)
+    name = bucket(found)
+    lines = f'name = "cloud"\nkind = "s3"\nbucket = "{name}"\nprefix = "兰台"\nendpoint_url = "{found.endpoint_url}"'
+    add(lantai, lines)
+    keys = {"AWS_ACCESS_KEY_ID": found.access_key, "AWS_SECRET_ACCESS_KEY": found.secret_key}
+    lantai = Lantai(lantai.folder, keys)
+    package = lantai.stored(records)["package"]
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in keys.items():
+            patch.setenv(variable, value)
+        assert contents(open_store(Bucket(name, "兰台/", found.endpoint_url))) == contents(lantai.folder / "store")
+    out = lantai("export", package, "out", "--store", "cloud", "--version", "1", "--json")
+    assert (out.code, out.object["verdict"]) == (0, "valid")
+
+
+def test_what_a_required_store_lacks_is_pending_until_it_is_replicated(
+    lantai: Lantai, second: Path, records: Path
+) -> None:
+    away = second.rename(second.with_name("away"))
+    done = lantai("ingest", records, "--json")
+    assert (done.code, done.object["status"], done.object["missing"]) == (1, "pending", ["second"])
+    package = done.object["package"]
+    assert lantai("validate", "--json").code == 0
+    assert lantai("replicate", "--json").code == 1
+    again = lantai("ingest", records, "--json").object
+    assert (again["status"], again["package"]) == ("pending", package)
+    change = lantai("update", package, "--title", "文化节", "--reason", "更正", "--json")
+    assert (change.code, change.object["status"]) == (1, "pending")
+    away.rename(second)
+    told = lantai("replicate", "--json").object
+    assert (told["package"], told["store"], told["status"], told["versions"]) == (package, "second", "copied", 2)
+    assert contents(second) == contents(lantai.folder / "store")
+    assert lantai("replicate", "--json").object["status"] == "present"
+    assert lantai("ingest", records, "--json").object["status"] == "present"
+
+
+def test_a_disk_in_a_safe_holds_up_nothing(lantai: Lantai, tmp_path: Path, records: Path) -> None:
+    add(lantai, f'name = "safe"\npath = "{tmp_path / "safe"}"\nrequired = false')
+    done = lantai("ingest", records, "--json")
+    assert (done.code, done.object["status"]) == (0, "stored")
+    assert "copy-missing" in [one["code"] for one in done.object["warnings"]]
+    for command in (("replicate",), ("validate",), ("clean",), ("list",), ("show", done.object["package"])):
+        assert lantai(*command, "--json").code == 0, command
+    assert lantai("replicate", "--to", "safe").code == 1
+
+
+def test_a_new_store_is_filled(lantai: Lantai, tmp_path: Path, records: Path) -> None:
+    first = lantai.stored(records)["package"]
+    other = lantai.stored(folder(tmp_path / "other", {"a.txt": "another\n"}))["package"]
+    (tmp_path / "new").mkdir()
+    add(lantai, f'name = "new"\npath = "{tmp_path / "new"}"')
+    told = lantai("replicate", "--json").objects
+    assert {one["package"] for one in told if one["status"] == "copied"} == {first, other}
+    assert contents(tmp_path / "new") == contents(lantai.folder / "store")
+
+
+def test_a_lost_primary_is_refilled(lantai: Lantai, second: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    store = lantai.folder / "store"
+    before = contents(store)
+    shutil.rmtree(store)
+    assert lantai("list", "--json").object["package"] == package
+    assert lantai("search", "活动", "--json").code == 0
+    assert lantai("export", package, "out", "--store", "second", "--json").object["verdict"] == "valid"
+    assert lantai("ingest", records, "--json").error["kind"] == "NotFound"
+    store.mkdir()
+    assert lantai("replicate", "--from", "second", "--to", "local", "--json").object["status"] == "copied"
+    assert contents(store) == before
+    assert lantai("ingest", records, "--json").object["status"] == "present"
+
+
+def test_a_primary_that_was_refilled_from_behind_is_not_written_to(
+    lantai: Lantai, second: Path, records: Path, tmp_path: Path
+) -> None:
+    package = lantai.stored(records)["package"]
+    away = second.rename(second.with_name("away"))
+    lantai("update", package, "--title", "文化节", "--reason", "更正")
+    away.rename(second)
+    shutil.rmtree(lantai.folder / "store")
+    (lantai.folder / "store").mkdir()
+    assert lantai("replicate", "--from", "second", "--to", "local").code == 0
+    done = lantai("update", package, "--title", "再次", "--reason", "更正", "--json")
+    assert (done.code, done.error["kind"]) == (1, "Damaged")
+
+
+def inventory(store: Path, package: str) -> Path:
+    [found] = [one for one in store.glob("ocfl/*/*/*/*/v1/inventory.json") if package in one.read_text()]
+    return found
+
+
+def test_what_differs_is_named_and_left(lantai: Lantai, second: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    theirs = inventory(second, package)
+    theirs.write_text(theirs.read_text().replace("ingest of", "Ingest of"))
+    before = contents(second)
+    done = lantai("replicate", "--json")
+    assert (done.code, done.object["status"], done.object["package"]) == (1, "diverged", package)
+    assert contents(second) == before
+    change = lantai("update", package, "--title", "文化节", "--reason", "更正", "--json")
+    assert (change.code, change.object["missing"]) == (1, ["second"])
+    assert contents(second) == before
+
+
+def test_damaged_bytes_are_not_copied(lantai: Lantai, tmp_path: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    whole = lantai.stored(folder(tmp_path / "other", {"a.txt": "another\n"}))["package"]
+    [plan] = [
+        one for one in (lantai.folder / "store").rglob("活动方案.txt") if one.is_file() and "content" in one.parts
+    ]
+    plan.write_bytes(plan.read_bytes()[:-1] + b"?")
+    place = tmp_path / "second"
+    place.mkdir()
+    add(lantai, f'name = "second"\npath = "{place}"')
+    done = lantai("replicate", "--json")
+    told = {one["package"]: one for one in done.objects}
+    assert (done.code, told[package]["status"], told[whole]["status"]) == (1, "failed", "copied")
+    assert told[package]["error"]["kind"] == "Damaged"
+    assert [one["object"] for one in lantai("validate", "--store", "second", "--json").objects] == [whole]
+
+
+def test_stores_must_stand_in_their_places(lantai: Lantai, second: Path, records: Path, tmp_path: Path) -> None:
+    lantai.stored(records)
+    settings = lantai.folder / "lantai.toml"
+    right = settings.read_text()
+    swapped = right.replace('path = "store"', 'path = "?"').replace(str(second), "store")
+    settings.write_text(swapped.replace("?", str(second)))
+    assert lantai("ingest", records, "--json").error["kind"] == "UsageError"
+    settings.write_text(right.replace(str(second), "store"))
+    assert lantai("replicate", "--json").object["status"] == "failed"
+    Lantai(tmp_path)("init", "foreign")
+    settings.write_text(right.replace(str(second), str(tmp_path / "foreign" / "store")))
+    told = lantai("replicate", "--json")
+    assert (told.code, told.object["error"]["kind"]) == (1, "UsageError")
+    settings.write_text(right.replace('"store"', f'"{tmp_path / "foreign" / "store"}"'))
+    assert lantai("list", "--json").error["kind"] == "UsageError"
+
+
+def test_a_copy_is_cleaned_of_what_no_store_names(lantai: Lantai, second: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    place = inventory(second, package).parent.parent
+    store = open_store(second)
+    key = place.relative_to(second).as_posix()
+    store.put(f"{key}/v2/content/00000000/x", partial(iter, (b"left",)), algorithms=())
+    own = inventory(second, package)
+    text = own.read_bytes()
+    for one in (*place.glob("inventory.json*"), *place.glob("v1/inventory.json*"), place / "0=ocfl_object_1.1"):
+        one.unlink()  # as in the middle of being copied: the content is there, the inventory not yet
+    before = contents(second)
+    told = lantai("clean", "--older-than", "0", "--json").objects
+    assert [(one["version"], one["draft"], one["outcome"]) for one in told] == [(2, "00000000", "removed")]
+    assert {one for one in before if one not in contents(second)} == {f"{key}/v2/content/00000000/x"}
+    assert lantai("replicate", "--json").object["status"] == "copied"
+    assert own.read_bytes() == text
+
+
+def test_names_that_no_store_has(lantai: Lantai, second: Path) -> None:
+    for command in (("replicate", "--to", "x"), ("validate", "--store", "x"), ("check-store", "--store", "x")):
+        assert lantai(*command, "--json").error["kind"] == "UsageError"
+    assert lantai("replicate", "--to", "local", "--json").error["kind"] == "UsageError"
