@@ -175,6 +175,25 @@ def test_an_upload_that_another_completed_is_begun_anew(server: Server, raw: S3C
     assert uploads(raw, where.name) == []
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["ended", "ended and replaced"])
+def test_an_upload_that_another_ended_before_its_completion_is_begun_anew(
+    server: Server, raw: S3Client, replaced: bool
+) -> None:
+    where = place(server)
+
+    class Late(Watched):
+        def call(self, operation: str, key: str, /, **parameters: Any) -> Any:
+            if operation == "complete_multipart_upload" and operation not in self.asked:
+                raw.abort_multipart_upload(Bucket=where.name, Key="archive/a", UploadId=parameters["UploadId"])
+                if replaced:
+                    S3Store(where, part=PART).put("a", of(LARGE[::-1]), algorithms=())
+            return super().call(operation, key, **parameters)
+
+    S3Store(where, part=PART, client=Late(where)).put("a", of(LARGE), algorithms=())
+    assert read(S3Store(where), "a") == LARGE
+    assert uploads(raw, where.name) == []
+
+
 @pytest.mark.parametrize("other", [LARGE[::-1], LARGE[PART : 2 * PART + 1]], ids=["other", "too small"])
 def test_an_upload_into_which_another_put_its_parts_is_begun_anew(server: Server, other: bytes) -> None:
     where = place(server)

@@ -18,8 +18,8 @@ from .client import Client, code_of
 PART = 8 * 1024 * 1024
 """Bytes of the first thousand parts; it doubles with every thousand, so that 10,000 hold 8 TiB, more than S3 takes."""
 _DOUBLES = 1000
-_ENDED = frozenset({"NoSuchUpload", "InvalidPart", "EntityTooSmall"})
-"""What a server says of an upload that is gone, or that holds other parts than ours: a last one may be too small."""
+_ENDED = frozenset({"InvalidPart", "EntityTooSmall"})
+"""What a server says of an upload that holds other parts than ours: a last one may be too small."""
 
 
 def pieces(chunks: Iterable[bytes], *, part: int) -> Iterator[bytes]:
@@ -145,11 +145,17 @@ class Multipart:
     def complete(self, tags: list[str], whole: Digests) -> str:
         """Make the object of its parts; the ETag of what is there then. An answer that was lost is no loss."""
         parts = [{"ETag": tag, "PartNumber": number} for number, tag in enumerate(tags, 1)]
-        try:
-            self._call("complete_multipart_upload", MultipartUpload={"Parts": parts})
-        except (StoreUnavailable, Ended):
-            if self._head().get("ETag") != (self.expected(tags) or ""):
-                raise
+        for client in (self._client.once(), self._client):
+            try:
+                self._call("complete_multipart_upload", client, MultipartUpload={"Parts": parts})
+                break
+            except (StoreUnavailable, Ended) as error:
+                if self._head().get("ETag") == (self.expected(tags) or ""):
+                    break
+                if isinstance(error, StoreUnavailable):
+                    next(self._listed(), None)  # Ceph answers 500, not 404, where the upload has ended
+                if isinstance(error, Ended) or client is self._client:
+                    raise
         found = self._head()
         if found.get("ContentLength") != whole.size:
             raise Ended
@@ -170,12 +176,13 @@ class Multipart:
             return {}
         return found
 
-    def _call(self, operation: str, **parameters: Any) -> Any:
+    def _call(self, operation: str, client: Client | None = None, **parameters: Any) -> Any:
+        client = client or self._client
         try:
-            return self._client.call(
-                operation, self._key, Key=self._client.name(self._key), UploadId=self._id, **parameters
-            )
-        except (NotFound, StoreUnavailable) as error:
+            return client.call(operation, self._key, Key=client.name(self._key), UploadId=self._id, **parameters)
+        except NotFound as error:
+            raise Ended from error
+        except StoreUnavailable as error:
             if code_of(error) in _ENDED:
                 raise Ended from error
             raise
