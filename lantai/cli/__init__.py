@@ -94,8 +94,9 @@ def run(arguments: Sequence[str]) -> int:
         else:
             error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         told = _("Interrupted. What was not reported as stored is not in the archive; everything else is as it was.")
+        told = " ".join((told, *getattr(error.__cause__ or error, "__notes__", ())))
         if as_json:
             # No kind of lantai's errors: the person's own act.
             sys.stdout.write(

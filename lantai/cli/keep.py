@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ..archive import store_at
-from ..messages import N_, _
+from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
 from ..package.export import Form
 from ..package.validate import Verdict, validate_all
@@ -199,7 +199,9 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
                 )  # fmt: skip
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
-        output.say(_("{packages} packages, {versions} versions copied").format(packages=packages, versions=versions))
+        what = ngettext("{count} package", "{count} packages", packages).format(count=packages)
+        of_it = ngettext("{count} version copied", "{count} versions copied", versions).format(count=versions)
+        output.say(f"{what}, {of_it}")
     return 1 if failed else 0
 
 

@@ -220,6 +220,7 @@ def test_an_interrupt_does_not_wait_for_the_identifier(
     assert (process.returncode, out) == (130, ""), err
     (line,) = err.split("\n")[1:-1]  # the first ends what the terminal echoes
     assert line.startswith("Interrupted.")
+    assert "goes on" not in line  # nothing was stored yet
     with pytest.raises(ProcessLookupError):
         os.kill(int(child), 0)
     assert list(scratch.iterdir()) == []

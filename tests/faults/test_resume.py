@@ -7,6 +7,7 @@ import shutil
 import signal
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -46,7 +47,9 @@ def broken_off(place: Place, submission: Path, *, at: int) -> None:
         return put(self, *arguments, **more)  # type: ignore[arg-type]
 
     with mock.patch.object(store, "put", failing):
-        assert place.lantai("ingest", submission, "--json").code == 130
+        done = place.lantai("ingest", submission, "--json")
+    assert done.code == 130
+    assert "goes on where this one stopped" in done.err
 
 
 def sent(place: Place, submission: Path) -> tuple[dict[str, object], int]:
@@ -152,9 +155,9 @@ def test_a_large_file_goes_on_by_its_parts(place: Place, tmp_path: Path) -> None
     assert len(there) >= 3
     call, asked = upload.Multipart._call, []
 
-    def counting(self: upload.Multipart, operation: str, **parameters: object) -> object:
+    def counting(self: upload.Multipart, operation: str, *more: Any, **parameters: Any) -> object:
         asked.extend([operation] * (operation == "upload_part"))
-        return call(self, operation, **parameters)
+        return call(self, operation, *more, **parameters)
 
     with mock.patch.object(upload.Multipart, "_call", counting):
         done = place.lantai("ingest", submission, "--json")

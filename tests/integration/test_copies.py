@@ -86,6 +86,7 @@ def test_what_a_required_store_lacks_is_pending_until_it_is_replicated(
     told = lantai("replicate", "--json").object
     assert (told["package"], told["store"], told["status"], told["versions"]) == (package, "second", "copied", 2)
     assert contents(second) == contents(lantai.folder / "store")
+    assert lantai("replicate").out.endswith("0 packages, 0 versions copied\n")
     assert lantai("replicate", "--json").object["status"] == "present"
     assert lantai("ingest", records, "--json").object["status"] == "present"
 

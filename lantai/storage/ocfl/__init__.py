@@ -23,7 +23,8 @@ from ...messages import _
 from ...model import PackageId, Version
 from .. import Body, Store
 from . import inventory, layout, resume
-from .draft import Draft, Incoming
+from .draft import Draft
+from .incoming import Incoming
 from .inventory import Content, Field, Row, State, VersionInfo
 from .lock import DraftLock
 from .table import Inventory

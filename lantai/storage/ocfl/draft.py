@@ -25,6 +25,7 @@ from ...model import Agent, PackageId, Version
 from .. import MAX_KEY, Body
 from ..linux import is_of_a_full_disk
 from . import clean, resume
+from .incoming import Incoming, tasks
 from .inventory import DigestAlgorithm, VersionInfo, timestamp, to_version
 from .layout import Staged, content_path
 from .lock import DraftLock
@@ -37,25 +38,10 @@ if TYPE_CHECKING:
 SIGN_OF_LIFE = 600.0
 """Seconds between two signs of life of a writer: draft.json is put again."""
 
-_TASK_FILES, _FEW_FILES, _TASK_BYTES = 32, 8, 8 * 1024 * 1024
 _LOG_EVERY, _SYNC_SHARE = 10.0, 20.0
 """Where a put is not durable by itself: seconds between two notes of what was stored, and at least so many times what
 the sync before a note took.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """One file on its way into a draft: logical path, bytes, their expected number, and what they must digest to.
-
-    mark: whatever has the same path and mark has the same bytes. "": nothing is known of that.
-    """
-
-    path: str
-    body: Body
-    size: int
-    expect: Digests | None = None
-    mark: str = ""
 
 
 _Results: TypeAlias = tuple[list[Digests | Rejected | Damaged], BaseException | None]
@@ -158,6 +144,8 @@ class Draft:
                 settled = True
             elif not self._asked and (error is None or final or self._is_idle(error)):
                 self.abandon()
+            elif not self._asked and isinstance(error, KeyboardInterrupt):
+                error.add_note(_("What it has stored waits: the same command goes on where this one stopped."))
             settled = settled or self._abandoned
         finally:
             self._inventory.close()
@@ -183,10 +171,8 @@ class Draft:
         What an earlier attempt has stored, from the same source, is not read again.
         """
         waiting: deque[tuple[list[_Planned], Future[_Results]]] = deque()
-        # What needs no sync is noted by tasks: fewer files are sent again after a death.
-        most = _FEW_FILES if self.root.store.properties.durable else _TASK_FILES
         try:
-            for task in _tasks(items, most):
+            for task in tasks(items, durable=self.root.store.properties.durable):
                 planned = [self._planned(item) for item in task]
                 self._lock.log(
                     begun_line(one.item.path, one.item.mark, one.content) for one in planned if self._is_resumable(one)
@@ -415,17 +401,3 @@ class Draft:
 def address(agent: Agent) -> str:
     """A URI for the person, as OCFL 1.1 W009 asks: agents have ids, not mail addresses."""
     return agent.id if ":" in agent.id else f"urn:lantai:agent:{agent.id}"
-
-
-def _tasks(items: Iterable[Incoming], most: int) -> Iterator[list[Incoming]]:
-    """Small files many to a task, so that the threads' bookkeeping is not what takes the time."""
-    task: list[Incoming] = []
-    weight = 0
-    for item in items:
-        task.append(item)
-        weight += item.size
-        if len(task) >= most or weight >= _TASK_BYTES:
-            yield task
-            task, weight = [], 0
-    if task:
-        yield task
