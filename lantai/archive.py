@@ -283,13 +283,13 @@ class Archive:
 
 
 def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:
-    """An OCFL root or object anywhere, without a home; of an object, which it is. NotFound."""
+    """A store, an OCFL root or an object anywhere, without a home; of an object, which it is. NotFound."""
     if isinstance(place, Bucket):
         return _root_in(place)
     path = place
-    for folder in (path / "ocfl", path):
-        if (folder / "0=ocfl_1.1").is_file():
-            return Root(open_store(folder), prefix=""), None
+    for below in (PREFIX, ""):
+        if (path / below / "0=ocfl_1.1").is_file():
+            return Root(open_store(path), prefix=below), None
     for folder in (path.resolve(), *path.resolve().parents):
         if (folder / "0=ocfl_1.1").is_file():
             root = Root(open_store(folder), prefix="")
@@ -300,7 +300,7 @@ def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:
 def _root_in(bucket: Bucket) -> tuple[Root, list[PackageId] | None]:
     """The root at the prefix or above it, as far as the bucket's own top."""
     parts = bucket.prefix.rstrip("/").split("/") if bucket.prefix else []
-    for below in ("ocfl/", ""):
+    for below in (PREFIX, ""):
         store = open_store(bucket)
         if next(store.list(f"{below}0=ocfl_1.1"), None):
             return Root(store, prefix=below), None

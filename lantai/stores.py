@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -88,11 +88,7 @@ class Stores:
 
     def judge(self, name: str, root: Root) -> Iterator[Finding]:
         """As judge; and what the home knows of the store of that name."""
-        try:
-            self._require_ours(name, read_identity(root.store, subject=str(self.place(name))))
-        except (Damaged, UsageError) as error:
-            yield Finding.of("store-identity", KEY, reason=error.what)
-        yield from judge(root)
+        return judge(root, partial(self._require_ours, name))
 
     def _store(self, name: str) -> Store:
         """Whatever it holds. One for all that is asked of it: a connection to a server takes long to set up."""
@@ -168,10 +164,15 @@ def laid() -> dict[str, bytes]:
     return files
 
 
-def judge(root: Root) -> Iterator[Finding]:
+def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: None) -> Iterator[Finding]:
     """All that lies beside packages in a store, or in a storage root alone: what is not as it was laid, and what nobody
-    laid. Every byte is read.
+    laid. Every byte is read. require raises Damaged or UsageError if the store is not what it should be.
     """
+    if root.prefix:
+        try:
+            require(read_identity(root.store, subject=KEY))
+        except (Damaged, UsageError) as error:
+            yield Finding.of("store-identity", KEY, reason=error.what)
     files = laid() if root.prefix else {
         key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
     }  # fmt: skip

@@ -28,7 +28,8 @@ from .shell import PATH, Command, Session, common, option
 @click.command(
     cls=Command,
     help=N_("Read every byte of every package: inventories against content, the bag inside, METS and PREMIS.\n\n"
-            "PATH is an OCFL root or object, also as s3://BUCKET/PREFIX; the home's store by default. Level: full."),
+            "PATH is a store, an OCFL root or an object, also as s3://BUCKET/PREFIX; the home's stores by default. "
+            "Level: full."),
     examples=("lantai validate", "lantai validate --package a1b2c3d4", "lantai validate /mnt/copy/ocfl --json"),
 )  # fmt: skip
 @click.argument("path", required=False)

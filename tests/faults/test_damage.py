@@ -50,9 +50,12 @@ class Harm:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An archive with a package of three versions. whole: every key of its store, and what lies there."""
+    """An archive with a package of three versions. at: its store, in words of validate; whole: every key of the store,
+    and what lies there.
+    """
 
     backend: str
+    at: Sequence[str]
     lantai: Lantai
     store: Store
     package: str
@@ -181,12 +184,12 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     place = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "filesystem":
-            words, environment = ["--store", str(place / "store")], {}
+            at, environment = [str(place / "store")], {}
             where: Path | Bucket = place / "store"
         else:
             server = request.getfixturevalue(request.param)
             name = bucket(server)
-            words = ["--store", f"s3://{name}/兰台", "--endpoint-url", server.endpoint_url]
+            at = [f"s3://{name}/兰台", "--endpoint-url", server.endpoint_url]
             where = Bucket(name, "兰台/", server.endpoint_url)
             environment = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
             for variable, value in environment.items():
@@ -195,7 +198,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             session = boto3.session.Session()
             patch.setattr(boto3.session, "Session", lambda: session)
         with mock.patch.object(promises, "_RACES", ((4, 1024),)):  # the whole is tried where a server is to be refused
-            done = Lantai(place, environment)("init", "home", "--name", "云岭县档案馆", *words)
+            done = Lantai(place, environment)("init", "home", "--name", "云岭县档案馆", "--store", *at)
         assert done.code == 0, done
         lantai = Lantai(place / "home", environment)
         submission = folder(place / "records", {"活动方案.txt": "plan\n", "照片/1.txt": "one\n", "照片/2.txt": "two\n"})
@@ -208,7 +211,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             {"object": package, "valid": True, "errors": [], "warnings": []}
         ]  # fmt: skip
         store = open_store(where)
-        yield Kept(request.param, lantai, store, package, submission, lying(store))
+        yield Kept(request.param, at, lantai, store, package, submission, lying(store))
 
 
 def lying(store: Store) -> dict[str, bytes]:
@@ -263,6 +266,20 @@ def test_what_was_swapped_is_named(kept: Kept, chance: random.Random) -> None:
     assert kept.unnamed(harms, chance) == []
 
 
+def test_a_store_is_judged_whole_without_a_home(kept: Kept) -> None:
+    harms: Changes = {
+        "store.json": None,
+        "other/thing": b"extra",
+        "schemas/premis-3.0.xsd": b"",
+        "ocfl/ocfl_1.1.md": b"",
+    }
+    assert kept.lantai("validate", *kept.at, "--json").code == 0
+    with kept.harmed(harms):
+        done = kept.lantai("validate", *kept.at, "--json")
+    assert done.code == 1
+    assert names(done) == harms.keys()
+
+
 def another_archives(kept: Kept) -> bytes:
     values = json.loads(kept.whole["store.json"])
     for name in ("archive", "store", "primary"):
@@ -290,9 +307,11 @@ def test_nothing_starts_from_the_version_before_a_lost_head(kept: Kept, tmp_path
         ["update", kept.package, "--add", more, "--reason", "补交"],
         ["update", kept.package, "--remove", "活动方案.txt", "--reason", "补交"],
         ["update", kept.package, "--title", "文化节", "--reason", "更正"],
+        ["clean", "--older-than", "0"],
     ]
     if lost != "the root pair as well":  # a reader asks the store alone, which does not know better then
         commands += [
+            ["ingest", kept.submission],
             ["export", kept.package, tmp_path / "out", "--version", "2"],
             ["export", kept.package, tmp_path / "out"],
         ]

@@ -175,6 +175,24 @@ def test_damaged_bytes_are_not_copied(lantai: Lantai, tmp_path: Path, records: P
     assert [one["object"] for one in lantai("validate", "--store", "second", "--json").objects] == [whole]
 
 
+def test_a_lost_head_is_not_passed_by_and_comes_back_in_a_copy(lantai: Lantai, second: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    for title in ("文化节", "秋季文化节"):
+        lantai("update", package, "--title", title, "--reason", "更正", "--json")
+    whole = contents(second)
+    (inventory(second, package).parents[1] / "v3" / "inventory.json").unlink()
+    done = lantai("replicate", "--json")
+    assert (done.code, done.object["status"], done.object["versions"]) == (0, "copied", 1)
+    assert contents(second) == whole
+    (inventory(lantai.folder / "store", package).parents[1] / "v3" / "inventory.json").unlink()
+    done = lantai("replicate", "--json")
+    assert (done.code, done.object["package"], done.object["error"]["kind"]) == (1, package, "Damaged")
+    assert contents(second) == whole
+    assert contents(lantai.folder / "store") == {
+        key: it for key, it in whole.items() if not key.endswith("v3/inventory.json")
+    }
+
+
 def test_stores_must_stand_in_their_places(lantai: Lantai, second: Path, records: Path, tmp_path: Path) -> None:
     lantai.stored(records)
     settings = lantai.folder / "lantai.toml"

@@ -152,12 +152,14 @@ class Root:
         return None
 
     def require_whole(self, package: PackageId, head: int) -> None:
-        """Raises Damaged if a version up to head, or below a later one that is there or that the root inventory knows,
-        has no inventory: no writer starts from it, and nothing of it is removed.
+        """Raises Damaged if a version up to head, or below a later one that is there or that the root inventory or a
+        sidecar knows, has no inventory: no writer starts from it, and nothing of it is removed.
         """
         head = max(head, self.head(package))
         later = [number for number in self._version_folders(package) if number > head]
-        highest = max((one for one in later if self.exists(self.inventory_key(package, one))), default=head)
+        # A sidecar comes after its inventory, and so tells of one that was lost.
+        known = (one for one in later if next(self.store.list(self.inventory_key(package, one)), None) is not None)
+        highest = max(known, default=head)
         for number in range(1, highest + 1):
             if not self.exists(self.inventory_key(package, number)):
                 raise _missing(package, number)
