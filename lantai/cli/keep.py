@@ -200,9 +200,9 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
                 )  # fmt: skip
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
-        what = ngettext("{count} package", "{count} packages", packages).format(count=packages)
-        of_it = ngettext("{count} version copied", "{count} versions copied", versions).format(count=versions)
-        output.say(f"{what}, {of_it}")
+        many = ngettext("{count} package", "{count} packages", packages).format(count=packages)
+        of_them = ngettext("{count} version", "{count} versions", versions).format(count=versions)
+        output.say(_("{packages}, {versions} copied").format(packages=many, versions=of_them))
     return 1 if failed else 0
 
 

@@ -199,6 +199,11 @@ PASSING: Mapping[str, Fault] = {
 ON_CEPH = ("cut in the request", "stored, answer lost")
 
 
+def seen(kind: str) -> int:
+    """Requests of which it is seen, and not asked again, whether they took effect: the completion of an upload."""
+    return 1 if kind == "large put" else 0
+
+
 @pytest.mark.parametrize("kind", WRITES)
 @pytest.mark.parametrize(
     ("server", "fault"), [*(("moto", one) for one in PASSING), *(("ceph", one) for one in ON_CEPH)]
@@ -209,7 +214,7 @@ def test_a_write_that_failed_is_done_again(line: Lines, server: str, fault: str,
     one.proxy.on(write.asked, PASSING[fault])
     write.do(one.store)
     if fault != "cut in the answer":  # of some it is enough to have heard how they went
-        assert one.proxy.count(write.asked) >= 2 * write.requests
+        assert one.proxy.count(write.asked) >= 2 * write.requests - seen(kind)
     one.proxy.calm()
     assert one.there() == write.kept
     assert one.uploads() == 0
@@ -224,7 +229,7 @@ def test_a_server_that_says_nothing_is_asked_again(line: Lines, fault: Fault, ki
     write.before(one)
     one.proxy.on(write.asked, fault)
     write.do(one.store)
-    assert one.proxy.count(write.asked) >= 2 * write.requests
+    assert one.proxy.count(write.asked) >= 2 * write.requests - seen(kind)
     one.proxy.calm()
     assert one.there() == write.kept
     assert one.uploads() == 0
