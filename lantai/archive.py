@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 
 from . import config
 from . import ingest as ingesting
+from .access import Exposure
 from .catalog import Catalog, Copy
+from .entries import Entries
 from .errors import LantaiError, NotFound, UsageError
 from .formats import Identifier
 from .formats.apart import Apart
@@ -32,7 +34,8 @@ from .messages import _
 from .metadata.xml import legible
 from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
 from .package.export import Exported, Form, export
-from .package.read import read_files, read_package
+from .package.index import index
+from .recovery import Rebuilt, catch_up, rebuild
 from .storage import Bucket, open_store
 from .storage.identity import Identity
 from .storage.ocfl import PREFIX, Draft, Root
@@ -84,15 +87,25 @@ class Archive:
         self.identity = self.stores.identity
         self.zone = ZoneInfo(self.identity.timezone)
         self.person, self.software = person(by), Agent(f"lantai {VERSION}", "software", "lantai", VERSION)
-        self.catalog = Catalog.open(_absolute(self.settings.catalog.url, home))
         self._open = ExitStack()
-        self._open.callback(self.catalog.close)
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._open.close()
+
+    @property
+    def catalog_url(self) -> str:
+        return _absolute(self.settings.catalog.url, self.home)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Opened when it is first asked for: what needs none works without. UsageError, Damaged, StoreUnavailable."""
+        catalog = self._open.enter_context(Catalog.open(self.catalog_url, create=False))
+        self.__dict__["catalog"] = catalog
+        self.entries.heal()
+        return catalog
 
     @cached_property
     def root(self) -> Root:
@@ -163,12 +176,15 @@ class Archive:
         """The first decision on access: what the person said, else what the settings say."""
         now = self._now()
         said = access or Access(self.settings.access.default)
-        since = datetime.combine(said.since, datetime.min.time(), self.zone).astimezone(UTC) if said.since else now
         return Decision(
-            id=uuid7().urn, record=RecordId(package), shown=said.shown, since=since,
+            id=uuid7().urn, record=RecordId(package), shown=said.shown, since=self._instant(said) or now,
             ground="policy" if access else ingesting.BY_DEFAULT, at=now, by=self.person.name,
             reason="stated at ingest" if access else "the archive's default",
         )  # fmt: skip
+
+    def _instant(self, access: Access) -> datetime | None:
+        """The first second of the day in the archive's time zone."""
+        return datetime.combine(access.since, datetime.min.time(), self.zone).astimezone(UTC) if access.since else None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -231,7 +247,10 @@ class Archive:
                     yield Replicated(package, name, 0, error)
 
     def settle(self) -> list[Settled]:
-        """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with."""
+        """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with; send
+        what of the journal was not sent, and take in what other homes wrote.
+        """
+        self.entries.catch_up()
         return list(self._indexed(settle_own(self.root, self.home / "drafts")))
 
     def clean(self, *, older_than: timedelta) -> Iterator[Settled]:
@@ -253,10 +272,24 @@ class Archive:
 
     def index(self, package: PackageId) -> None:
         """Tell the catalogue of the head of package, read from the store alone."""
-        with self.root.version(package) as read:
-            self.catalog.index(
-                read_package(package, tuple(self.root.versions(package)), read), read_files(package, read)
+        index(self.catalog, self.root, package)
+
+    def rebuild(self, store: str | None, *, progress: Progress) -> Rebuilt:
+        """Make the catalogue anew from a store, by default the primary; until it is whole the old one serves."""
+        name = store or self.stores.primary
+        roots = {name: self.stores.root(name), **dict(self.stores.reachable())}
+        url = f"{self.catalog_url}.new"
+        with ExitStack() as opened:
+            new = opened.enter_context(_begun(url))
+            old = None
+            with suppress(LantaiError):
+                old = opened.enter_context(Catalog.open(self.catalog_url, read_only=True))
+            archive = self.identity.archive
+            told = rebuild(new, name, roots, archive=archive, old=old, progress=progress)
+            Catalog.replace(
+                self.catalog_url, new, lambda: catch_up(new, roots[name], archive=archive, old=old) if old else None
             )
+            return told
 
     def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
         """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""
@@ -270,6 +303,30 @@ class Archive:
     def place(self, package: PackageId) -> str:
         """Where a package lies in the primary store, as a person would go there."""
         return f"{self.stores.place(self.stores.primary)}/{PREFIX}{object_path(package)}"
+
+    # -- decide
+
+    @cached_property
+    def entries(self) -> Entries:
+        return Entries(
+            self.home, self.stores, self.catalog, by=self.person, organization=legible(self.settings.archive.name),
+            now=self._now, new_id=lambda: uuid7().urn,
+        )  # fmt: skip
+
+    def set_access(
+        self, record: RecordId, access: Access, *, reason: str, ground: str, clause: str
+    ) -> tuple[Decision, bool]:
+        """Decide on the access to a record and all below that have no decision of their own. Whether it is new."""
+        return self.entries.decide(
+            record, access.shown, self._instant(access), reason=legible(reason), ground=ground, clause=legible(clause)
+        )
+
+    def holds(self, record: RecordId) -> tuple[Exposure | None, Exposure | None]:
+        """How a record is shown now, and what follows. None: closed, since nothing was decided; nothing follows."""
+        now = self._now()
+        line = self.catalog.timeline(record)
+        past = [one for one in line if one.since <= now]
+        return past[-1] if past else None, next((one for one in line if one.since > now), None)
 
     # -- give back
 
@@ -359,6 +416,15 @@ def _read_home(home: Path) -> tuple[str, Identity | None]:
             remedy=_("Restore it from a backup of the home."),
         ) from error  # fmt: skip
     raise UsageError(_("this home was made by a newer lantai"), subject=str(home), remedy=_("Install a newer lantai."))
+
+
+def _begun(url: str) -> Catalog:
+    """A catalogue that an earlier run began; one that cannot be used is begun anew."""
+    try:
+        return Catalog.open(url)
+    except LantaiError:
+        Catalog.remove(url)
+        return Catalog.open(url)
 
 
 def _untold(_files: int, _octets: int) -> None: ...

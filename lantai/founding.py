@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from . import config
 from .archive import HOME_FORMAT, Archive, utc_now, uuid7
+from .catalog import Catalog
 from .errors import Exists, UsageError
 from .messages import _
 from .storage import Bucket, Store, open_store
@@ -51,8 +52,8 @@ def create(
     record(home, PRIMARY, opened.properties, broken=())
     shown = place if isinstance(place, Bucket) else _shown(place, home)
     write(home / config.FILE, config.template(name=name, language=language, called=PRIMARY, store=shown))
-    with Archive(home, by=""):
-        pass
+    with Archive(home, by="") as archive:
+        Catalog.open(archive.catalog_url).close()
     return identity
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal, NewType, TypeAlias
+from typing import Any, Literal, NewType, TypeAlias
 
 from .digest import Digests
 from .messages import FINDINGS, finding_text
@@ -175,7 +176,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided of a record's access; replaces names the decision it supersedes."""
+    """What a person decided of a record's access; replaces names the decisions it supersedes, nearly always one."""
 
     id: str
     record: RecordId
@@ -185,7 +186,29 @@ class Decision:
     at: datetime
     by: str
     reason: str
-    replaces: str | None = None
+    replaces: tuple[str, ...] = ()
+    clause: str = ""  # of the ground: article, paragraph, number
+
+
+EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store"]
+"""The kinds of journal entry that this lantai writes (docs/journal.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happened without changing a package, or what a person entered: the full new state of one thing."""
+
+    id: str  # urn:uuid: with a UUIDv7
+    kind: EntryKind
+    subject_type: str  # package, record, store
+    subject: str
+    at: datetime  # in UTC
+    by: Agent
+    state: Mapping[str, Any]  # as the kind has it
+    organization: str = ""  # on whose behalf
+    ground: str = ""  # statute, agreement, donor, copyright, policy, default
+    clause: str = ""  # of the ground: article, paragraph, number
+    replaces: tuple[str, ...] = ()  # the entries that it takes the place of
 
 
 @dataclass(frozen=True, slots=True)

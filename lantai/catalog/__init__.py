@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import Connection, and_, select, true
+from sqlalchemy import Connection, and_, not_, select, true
 
+from ..access import Exposure
 from ..errors import NotFound
 from ..messages import _
-from ..model import Agent, Event, FileId, Package, PackageId, PayloadFile, RecordId, Version
+from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, PayloadFile, RecordId, Version
 from . import index as indexing
-from . import queries, resolve, search
+from . import journal, queries, resolve, search
 from . import tables as t
-from .database import Database
+from .database import Database, remove
 from .rows import FONDS, UNKNOWN, Access, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
 
 __all__ = [
@@ -56,13 +57,28 @@ class Catalog:
         self._database = database
 
     @classmethod
-    def open(cls, url: str, *, read_only: bool = False) -> Catalog:
+    def open(cls, url: str, *, read_only: bool = False, create: bool = True) -> Catalog:
         """The catalogue at url (sqlite:///PATH), created if there is none, brought to this version's schema and tokens.
 
         Raises UsageError (no such place, something else lies there, made by a newer lantai, or read_only and not of
-        this version), Damaged (it cannot be read), StoreUnavailable (locked for 30 seconds).
+        this version), Damaged (it cannot be read; or there is none, and it is not to be created), StoreUnavailable
+        (locked for 30 seconds).
         """
-        return cls(Database(url, read_only=read_only))
+        return cls(Database(url, read_only=read_only, create=create))
+
+    @staticmethod
+    def replace(url: str, new: Catalog, last: Callable[[], None]) -> None:
+        """Put new in the place of the catalogue at url, whatever lies there: all of it or nothing, while nobody writes.
+
+        last is called when nobody writes any more, to tell new what it does not know yet. Raises UsageError (something
+        else lies there), StoreUnavailable. Who has the old one open goes on with the new one.
+        """
+        new._database.take_the_place_of(url, last)
+
+    @staticmethod
+    def remove(url: str) -> None:
+        """Whatever lies there."""
+        remove(url)
 
     def close(self) -> None:
         self._database.close()
@@ -75,14 +91,15 @@ class Catalog:
     ) -> None:
         self.close()
 
-    def index(self, package: Package, files: Iterable[PayloadFile]) -> None:
-        """Take in a package: all of it or nothing. files: those of its newest version, each once, in any order.
+    def index(self, package: Package, files: Iterable[PayloadFile], *, earlier: Iterable[str] = ()) -> None:
+        """Take in a package: all of it or nothing. files: those of its newest version, each once, in any order;
+        earlier: Package.content of versions before that one, which may be known already.
 
         The only way in: live work and rebuild both call it, so that a rebuilt catalogue cannot differ. Idempotent; an
         older version than the one indexed changes nothing. Memory does not grow with the number of files.
         """
         with self._database.writing() as connection:
-            indexing.index(connection, package, files)
+            indexing.index(connection, package, files, earlier)
 
     def keep(self, package: PackageId, copies: Iterable[Copy]) -> None:
         """Note where versions of an indexed package lie. Idempotent."""
@@ -93,11 +110,50 @@ class Catalog:
         """Where its versions were last seen, by version and store. Raises NotFound."""
         return self._of_package(id, queries.copies)
 
-    def packages(self, after: PackageId | None = None, limit: int | None = None) -> Iterator[PackageRow]:
-        """In the order of their creation, those after `after`."""
+    def apply(self, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
+        """Take in a segment of the journal: all of it or nothing. The only way in beside index(), and idempotent too.
+
+        Segments of one chain come in their order; those of several chains, and packages, in any: what follows from
+        them is the same.
+        """
+        with self._database.writing() as connection:
+            journal.apply(connection, segment, writer=writer, number=number, seal=seal)
+
+    def chains(self) -> dict[str, tuple[int, str]]:
+        """How far each chain of the journal was taken in: number and seal of its last segment, by writer."""
+        with self._database.reading() as connection:
+            return journal.chains(connection)
+
+    def entries(self, subject: str) -> tuple[Entry, ...]:
+        """What the journal says of a package, record or store, in the order of time."""
+        with self._database.reading() as connection:
+            return journal.entries(connection, subject)
+
+    def decisions(self, record: RecordId) -> tuple[Decision, ...]:
+        """All that were ever taken of a record itself, in the order of time."""
+        with self._database.reading() as connection:
+            return journal.decisions(connection, [record]).get(record, ())
+
+    def timeline(self, record: RecordId) -> tuple[Exposure, ...]:
+        """How a record is shown over time, by its own decisions or those of the records above it."""
+        with self._database.reading() as connection:
+            return journal.timeline(connection, record)
+
+    def is_withdrawn(self, subject: str) -> bool:
+        with self._database.reading() as connection:
+            return journal.is_withdrawn(connection, subject)
+
+    def packages(
+        self, after: PackageId | None = None, limit: int | None = None, *, withdrawn: bool | None = None
+    ) -> Iterator[PackageRow]:
+        """In the order of their creation, those after `after`. withdrawn: only those that are, or that are not."""
 
         def page(connection: Connection, last: PackageId | None, size: int) -> list[PackageRow]:
-            return queries.package_rows(connection, true() if last is None else t.packages.c.id > last, size)
+            where = true() if last is None else t.packages.c.id > last
+            if withdrawn is not None:
+                hidden = journal.withdrawal_of(t.packages.c.id)
+                where = and_(where, hidden if withdrawn else not_(hidden))
+            return queries.package_rows(connection, where, size)
 
         return self._pages(page, lambda row: row.id, after, limit)
 

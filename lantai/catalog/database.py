@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,19 +14,23 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url
 
 from ..errors import Damaged, LantaiError, StoreUnavailable, UsageError
-from ..messages import _
+from ..messages import N_, _
 from . import search
 from .tables import SCHEMA
 
 WAIT = 30
 """Seconds that a process waits for another one's write to end."""
 
+_ANEW = N_("Run lantai rebuild: it makes the catalogue anew; the store is complete without it.")
+
 
 class Database:
     """Transactions on a schema that is this version's. Several threads and processes may use one."""
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, create: bool = True) -> None:
         """Open, create or migrate. Raises UsageError, Damaged, StoreUnavailable."""
+        if not create and not _path(url).exists():
+            raise Damaged(_("the catalogue is not there"), subject=url, remedy=_(_ANEW))
         self.name, self._read_only = url, read_only
         self._engine = _engine(url, read_only=read_only)
         try:
@@ -56,8 +62,33 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """One transaction, alone in writing from its first statement on: what it reads stays true until it ends."""
         alone = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-        with self._failures(), alone.begin() as connection:
+        with self._failures(), _locked(self.name, fcntl.LOCK_SH), alone.begin() as connection:
             yield connection
+
+    def take_the_place_of(self, url: str, last: Callable[[], None]) -> None:
+        """See Catalog.replace."""
+        path, own = _path(url), _path(self.name)
+        with _locked(url, fcntl.LOCK_EX):
+            last()
+            self._engine.dispose()
+            try:
+                _require_catalogue(path)
+                with closing(sqlite3.connect(own)) as new, closing(sqlite3.connect(path, timeout=WAIT)) as old:
+                    new.backup(old)
+                remove(self.name)
+            except sqlite3.OperationalError as error:
+                raise StoreUnavailable(
+                    _("the new catalogue cannot be put in the place of the old one ({reason})").format(reason=error),
+                    subject=url,
+                    remedy=_("Free space on its disk, or end what uses it; then run lantai rebuild again."),
+                ) from error
+            except (sqlite3.DatabaseError, FileNotFoundError):  # what lies there is no database any more, or nothing
+                with closing(sqlite3.connect(own)) as new:
+                    new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                for ending in ("-wal", "-shm"):
+                    Path(f"{path}{ending}").unlink(missing_ok=True)
+                own.replace(path)
+                remove(self.name)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -67,6 +98,48 @@ class Database:
             raise  # a fault of ours, not of the database
         except exc.DBAPIError as error:
             raise _failure(error, self.name) from error
+
+
+@contextmanager
+def _locked(url: str, kind: int) -> Iterator[None]:
+    """Who writes holds the lock with others, who replaces the database holds it alone."""
+    try:
+        descriptor = os.open(f"{_path(url)}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise UsageError(
+            _("the catalogue cannot be opened ({reason})").format(reason=error.strerror), subject=url,
+            remedy=_("Check that its folder exists and may be written to."),
+        ) from error  # fmt: skip
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _path(url: str) -> Path:
+    return Path(_parsed(url).database or "")
+
+
+def _require_catalogue(path: Path) -> None:
+    """FileNotFoundError; sqlite3.DatabaseError: no database; UsageError: one of something else."""
+    if not path.exists() or not path.stat().st_size:
+        raise FileNotFoundError
+    with closing(sqlite3.connect(path, timeout=WAIT)) as old:
+        names = {name for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        old.execute("PRAGMA quick_check(1)").fetchone()
+    if names and "alembic_version" not in names:
+        raise UsageError(
+            _("this database holds something else"), subject=str(path),
+            remedy=_("Name another file, which will be created."),
+        )  # fmt: skip
+
+
+def remove(url: str) -> None:
+    """The database, and what SQLite and we put beside it."""
+    path = _path(url)
+    for ending in ("", "-wal", "-shm", "-lock"):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
 def _engine(url: str, *, read_only: bool) -> Engine:
@@ -160,7 +233,7 @@ def _failure(error: exc.DBAPIError, name: str) -> LantaiError:
         return Damaged(
             _("the catalogue cannot be read ({reason})").format(reason=said),
             subject=name,
-            remedy=_("Restore it from a backup of the home; the store is complete without it."),
+            remedy=_(_ANEW),
         )
     if code.startswith("SQLITE_READONLY"):
         return UsageError(

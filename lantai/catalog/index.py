@@ -24,7 +24,7 @@ _CHUNK = 1000
 """Files that are in memory at once."""
 
 
-def index(connection: Connection, package: Package, files: Iterable[PayloadFile]) -> None:
+def index(connection: Connection, package: Package, files: Iterable[PayloadFile], earlier: Iterable[str]) -> None:
     """See Catalog.index."""
     stored = connection.execute(
         select(t.packages.c.key, t.packages.c.version).where(t.packages.c.id == package.id)
@@ -32,6 +32,10 @@ def index(connection: Connection, package: Package, files: Iterable[PayloadFile]
     if stored is not None and stored.version > package.version:
         return
     key = _package(connection, package, None if stored is None else stored.key)
+    for content in dict.fromkeys((*earlier, package.content)):
+        held = {"content": content, "package": key}
+        if content and not _holds(connection, t.contents, held):
+            _insert(connection, t.contents, [held])
     keys, gone = _records(connection, key, package)
     _files(connection, key, package, files, keys, fresh=stored is None)
     # Only now does no file belong to them any more.
@@ -116,9 +120,6 @@ def _package(connection: Connection, package: Package, known: int | None) -> int
             for at, agent in enumerate(one.agents)
         ],
     )
-    content = {"content": package.content, "package": key}
-    if not _holds(connection, t.contents, content):
-        _insert(connection, t.contents, [content])
     decide(connection, package.access)
     return key
 
@@ -128,6 +129,7 @@ def decide(connection: Connection, decision: Decision) -> None:
     if not _holds(connection, t.decisions, {"id": decision.id}):
         values = {name: getattr(decision, name) for name in t.decisions.columns.keys()}  # noqa: SIM118  no dict
         _insert(connection, t.decisions, [values])
+        _insert(connection, t.replacements, [{"decision": decision.id, "replaced": one} for one in decision.replaces])
 
 
 def _records(connection: Connection, package: int, told: Package) -> tuple[dict[RecordId, int], list[int]]:

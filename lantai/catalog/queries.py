@@ -6,7 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, Table, and_, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from ..digest import Algorithm, Digests
 from ..model import (
@@ -48,10 +61,12 @@ def package_rows(connection: Connection, where: ColumnElement[bool], limit: int)
         .scalar_subquery()
     )
     of_root = t.decisions.alias()
+    replaced = select(t.replacements.c.replaced).where(t.replacements.c.replaced == of_root.c.id)
+    strictness = case({"closed": 0, "description": 1}, value=of_root.c.shown, else_=2)
     decided = (
         select(of_root.c.id)
-        .where(of_root.c.record == t.packages.c.id)
-        .order_by(of_root.c.at.desc(), of_root.c.id.desc())
+        .where(of_root.c.record == t.packages.c.id, ~replaced.exists())
+        .order_by(strictness, of_root.c.since.desc(), of_root.c.id)
         .limit(1)
         .scalar_subquery()
     )

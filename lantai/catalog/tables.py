@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words")
@@ -290,9 +290,44 @@ decisions = Table(
     Column("at", Instant, nullable=False),
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("replaces", Text),
+    Column("clause", Text, nullable=False, server_default=""),
     Index("decisions_record", "record", "at"),
 )
+
+# What a decision replaces may become known later than the decision.
+replacements = Table(
+    "replacements",
+    metadata,
+    Column("decision", Text, ForeignKey("decisions.id", ondelete="CASCADE"), primary_key=True),
+    Column("replaced", Text, primary_key=True),
+)
+
+# The chains of the journal, as far as they were taken in.
+chains = Table(
+    "chains",
+    metadata,
+    Column("writer", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("seal", Text, nullable=False),
+)
+
+# subject is an id and no key, as a decision's record is. body: the entry as the journal has it.
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("writer", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Ordered, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("entries_subject", "subject", "at"),
+    Index("entries_at", "at"),
+)
+
+# Derived from entries: what is withdrawn now.
+withdrawn = Table("withdrawn", metadata, Column("subject", Ordered, primary_key=True))
 
 files = Table(
     "files",

@@ -208,6 +208,35 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
 
 @click.command(
     cls=Command,
+    help=N_("Make the catalogue anew from a store alone: inventories, METS, PREMIS, and the journal.\n\n"
+            "Until the new one is whole the old one serves; a run that was broken off goes on where it stopped. What "
+            "the store lacks, though another one or the old catalogue knows it, is named."),
+    examples=("lantai rebuild", "lantai rebuild --store second"),
+)  # fmt: skip
+@option("--store", "store", metavar="NAME", help=N_("The store to read; else the primary."))
+@common()
+def rebuild(session: Session, store: str | None) -> int:
+    with session.open() as archive:
+        output = session.output(archive)
+        with metered() as meter:
+            told = archive.rebuild(store, progress=meter)
+        name = store or archive.stores.primary
+        output.object(
+            {"store": name, "packages": told.packages, "entries": told.entries, **shapes.findings(told.findings)}
+        )
+        output.findings(told.findings)
+        many = ngettext("{count} package", "{count} packages", told.packages).format(count=told.packages)
+        of_journal = ngettext("{count} entry", "{count} entries", told.entries).format(count=told.entries)
+        output.say(
+            _("The catalogue was made anew from {store}: {packages}, {entries} of the journal").format(
+                store=name, packages=many, entries=of_journal
+            )
+        )
+    return 1 if told.findings else 0
+
+
+@click.command(
+    cls=Command,
     help=N_("Give a package back: as the bag it is, as its files alone, or as a zip of the bag.\n\n"
             "Every file is compared with its digest on the way out; a bag is then judged by the bagit library."),
     examples=("lantai export a1b2c3d4 /tmp/out", "lantai export a1b2c3d4 out --version 1 --as files"),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import click
 
 from .. import messages
+from ..access import in_force
 from ..archive import Archive
 from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..messages import N_, _
 from ..metadata.elements import heading_of, level_name
-from ..model import FileId, Format, PackageId, RecordId
+from ..model import Decision, FileId, Format, PackageId, RecordId, Shown
 from . import shapes
 from .intake import formats, short
 from .output import Output, files, size
@@ -23,12 +25,13 @@ from .shell import Command, Session, common, option
 @click.command(
     "list", cls=Command, help=N_("List the packages, oldest first."), examples=("lantai list", "lantai list --json")
 )
+@option("--withdrawn", is_flag=True, help=N_("Those that are withdrawn, instead of all others."))
 @common()
-def list_packages(session: Session) -> int:
+def list_packages(session: Session, withdrawn: bool) -> int:
     with session.open() as archive:
         output = session.output(archive)
         if output.as_json:
-            for row in archive.catalog.packages():
+            for row in archive.catalog.packages(withdrawn=withdrawn):
                 output.object(shapes.package(row))
             return 0
         rows = [
@@ -36,10 +39,11 @@ def list_packages(session: Session) -> int:
                 short(row.id), row.title, row.reference_code or "", level_name(row.level, messages.language()),
                 str(row.files), size(row.bytes), f"v{row.version}", output.time(row.created)[:10], access(output, row),
             )
-            for row in archive.catalog.packages()
+            for row in archive.catalog.packages(withdrawn=withdrawn)
         ]  # fmt: skip
         if not rows:
-            output.say(_("The archive is empty. Next: lantai ingest PATH"))
+            nothing = _("Nothing is withdrawn.") if withdrawn else _("The archive is empty. Next: lantai ingest PATH")
+            output.say(nothing)
             return 0
         headings = (
             _("ID"),
@@ -57,9 +61,14 @@ def list_packages(session: Session) -> int:
 
 
 def access(output: Output, row: PackageRow) -> str:
-    if row.access.shown == "open" and row.access.since > row.created:
-        return _("open from {day}").format(day=output.time(row.access.since)[:10])
-    return {"open": _("open"), "closed": _("closed"), "description": _("description only")}[row.access.shown]
+    return in_words(output, row.access.shown, row.access.since, row.created)
+
+
+def in_words(output: Output, shown: Shown, since: datetime, at: datetime) -> str:
+    """What a decision taken at that instant lets be seen."""
+    if shown == "open" and since > at:
+        return _("open from {day}").format(day=output.time(since)[:10])
+    return {"open": _("open"), "closed": _("closed"), "description": _("description only")}[shown]
 
 
 @click.command(
@@ -78,7 +87,7 @@ def show(session: Session, id: str, with_files: bool) -> int:
         if found.kind == "file":
             _show_file(output, archive.catalog.file(FileId(found.id)))
         elif found.kind == "record":
-            _show_record(output, archive.catalog.record(RecordId(found.id)))
+            _show_record(output, archive, archive.catalog.record(RecordId(found.id)))
         else:
             _show_package(output, archive, PackageId(found.id), with_files)
     return 0
@@ -98,6 +107,7 @@ def _show_package(output: Output, archive: Archive, id: PackageId, with_files: b
             "records": sum(1 for _record in catalog.records(id)),
             "versions": [shapes.version(one, copies) for one in versions],
             "events": [shapes.event(one, agents) for one in events],
+            **_decided(archive, RecordId(id)),
         }
         if with_files:
             value["file_list"] = [shapes.file(one) for one in catalog.files(id)]
@@ -111,10 +121,12 @@ def _show_package(output: Output, archive: Archive, id: PackageId, with_files: b
             (_("Files"), f"{files(row.files)}, {size(row.bytes)}"),
             (_("Formats"), "\n".join(formats(archive, row))),
             (_("Access"), access(output, row)),
+            *_holds(output, archive, RecordId(id)),
             (_("Submission"), row.submission),
             (_("Store"), archive.place(id)),
         ]
     )
+    _table_of_decisions(output, archive.catalog.decisions(RecordId(id)))
     output.say()
     output.table(
         (_("Version"), _("When"), _("Who"), _("Why"), _("Lies in")),
@@ -184,8 +196,57 @@ def _described(record: RecordRow) -> list[tuple[str, str]]:
     return rows
 
 
-def _show_record(output: Output, row: RecordRow) -> None:
-    output.object(shapes.record(row))
+def _decided(archive: Archive, record: RecordId) -> dict[str, Any]:
+    """Of access: every decision, what holds now, from when and until when, and whether the record is withdrawn."""
+    decisions = archive.catalog.decisions(record)
+    now, until = archive.holds(record)
+    return {
+        "decisions": [shapes.decision(one) for one in decisions],
+        "conflict": len(in_force(decisions)) > 1,
+        "holds": {
+            "shown": now.shown if now else "closed",
+            "since": shapes.moment(now.since) if now else None,
+            "until": shapes.moment(until.since) if until else None,
+        },
+        "withdrawn": archive.catalog.is_withdrawn(record),
+    }
+
+
+def _holds(output: Output, archive: Archive, record: RecordId) -> list[tuple[str, str]]:
+    """What a person is to know now, beside the decision."""
+    rows = []
+    now, until = archive.holds(record)
+    if now is not None:
+        shown = in_words(output, now.shown, now.since, now.since)
+        words = _("{access} since {at}").format(access=shown, at=output.time(now.since))
+        if until is not None:
+            words += _(", until {at}").format(at=output.time(until.since))
+        rows.append((_("Now"), words))
+    if len(in_force(archive.catalog.decisions(record))) > 1:
+        rows.append((_("Conflict"), _("two decisions stand; the stricter one holds until a new one settles it")))
+    if archive.catalog.is_withdrawn(record):
+        rows.append((_("Withdrawn"), _("hidden from every open answer")))
+    return rows
+
+
+def _table_of_decisions(output: Output, decisions: Sequence[Decision]) -> None:
+    if decisions:
+        output.say()
+        standing = in_force(decisions)
+        output.table(
+            (_("When"), _("Access"), _("Ground"), _("Who"), _("Why"), ""),
+            [
+                (output.time(one.at), in_words(output, one.shown, one.since, one.at),
+                 " ".join((one.ground, one.clause)).strip(), one.by, one.reason,
+                 "" if one in standing else _("replaced"))
+                for one in decisions
+            ],
+            whole=(0, 1),
+        )  # fmt: skip
+
+
+def _show_record(output: Output, archive: Archive, row: RecordRow) -> None:
+    output.object({**shapes.record(row), **_decided(archive, row.id)})
     if output.as_json:
         return
     output.say(row.description.title, "bold")
@@ -197,8 +258,10 @@ def _show_record(output: Output, row: RecordRow) -> None:
             (_("Package"), row.package or "-"),
             (_("Part of"), row.parent or "-"),
             (_("Files"), files(row.files)),
+            *_holds(output, archive, row.id),
         ]
     )
+    _table_of_decisions(output, archive.catalog.decisions(row.id))
 
 
 def _answer(one: Format) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..errors import Fault, LantaiError
-from ..model import Agent, DateSpan, Description, Event, Format, Version
+from ..model import Agent, DateSpan, Decision, Description, Event, Format, Version
 
 Object: TypeAlias = dict[str, Any]
 
@@ -59,6 +59,13 @@ def version(one: Version, copies: Iterable[Copy]) -> Object:
     return {
         "version": one.number, "created": moment(one.at), "by": one.by, "reason": one.reason,
         "stores": [{"store": c.store, "since": moment(c.since)} for c in copies if c.number == one.number],
+    }  # fmt: skip
+
+
+def decision(one: Decision) -> Object:
+    return {
+        "decision": one.id, "shown": one.shown, "since": moment(one.since), "ground": one.ground, "clause": one.clause,
+        "at": moment(one.at), "by": one.by, "reason": one.reason, "replaces": list(one.replaces),
     }  # fmt: skip
 
 

@@ -30,7 +30,8 @@ SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (N_("Prepare"), ("check", "identify", "metadata")),
     (N_("Take in"), ("ingest", "update")),
     (N_("Look"), ("list", "show", "search")),
-    (N_("Keep"), ("validate", "replicate", "check-store", "clean")),
+    (N_("Keep"), ("validate", "replicate", "check-store", "clean", "rebuild")),
+    (N_("Decide"), ("access", "withdraw")),
     (N_("Share"), ("export",)),
 )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import platform
 import re
+from contextlib import suppress
+from pathlib import Path
 
 from ..errors import StoreUnavailable, UsageError
 from ..messages import N_, _
@@ -49,6 +52,14 @@ def is_of_a_full_disk(error: BaseException | None) -> bool:
     return isinstance(error, StoreUnavailable) and isinstance(error.__cause__, OSError) and error.__cause__.errno in (
         errno.ENOSPC, errno.EDQUOT
     )  # fmt: skip
+
+
+def machine() -> str:
+    """What tells this machine from others: its id (machine-id(5)), where it has none its name."""
+    with suppress(OSError, ValueError):
+        if found := Path("/etc/machine-id").read_text("ascii").strip():
+            return found
+    return platform.node()
 
 
 def fsync(path: bytes) -> None:

@@ -1,0 +1,120 @@
+"""The catalogue made anew from a store: inventories, METS and PREMIS of every package, and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..catalog import Catalog, Copy
+from ..errors import Damaged, LantaiError, NotFound
+from ..model import Finding, PackageId
+from ..package.index import index
+from ..storage import journal
+from ..storage.journal import Link
+from ..storage.ocfl import Root
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""So many packages, so many bytes more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What the new catalogue holds, and what is wrong with the store or missing in it."""
+
+    packages: int
+    entries: int
+    findings: tuple[Finding, ...]
+
+
+def rebuild(
+    new: Catalog, source: str, roots: Mapping[str, Root], *, archive: str, old: Catalog | None, progress: Progress
+) -> Rebuilt:
+    """Everything that the store of that name holds, into new; what new has of it already is not read again.
+
+    roots: the stores that can be reached, by name. old: the catalogue so far, if it can be read: with it and with the
+    other stores the source is compared. Raises StoreUnavailable; a package that is Damaged is a finding.
+    """
+    root, findings, packages, entries = roots[source], list[Finding](), 0, 0
+    for package in root.packages():
+        try:
+            if new.version_of(package) != root.head(package):
+                index(new, root, package)
+            new.keep(package, _copies(package, roots))
+            packages += 1
+        except Damaged as error:
+            findings.append(Finding.of("rebuild-damaged", package, reason=f"{error.subject}: {error.what}"))
+        progress(1, 0)
+    for writer in journal.writers(root.store):
+        try:
+            entries += _take_in(new, root, archive, writer)
+        except Damaged as error:
+            findings.append(Finding.of("rebuild-journal", error.subject, reason=error.what))
+    findings += _lacking(new, source, roots, old)
+    return Rebuilt(packages, entries, tuple(findings))
+
+
+def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog) -> None:
+    """What was told to the old catalogue while the new one was made."""
+    for row in old.packages():
+        if row.version > (new.version_of(row.id) or 0):
+            with suppress(NotFound, Damaged):  # what the store lacks was found already
+                index(new, root, row.id)
+                new.keep(row.id, old.copies(row.id))
+    for writer in old.chains():
+        with suppress(Damaged):
+            _take_in(new, root, archive, writer)
+
+
+def _take_in(catalog: Catalog, root: Root, archive: str, writer: str) -> int:
+    """What the catalogue lacks of a chain; how many entries. Damaged."""
+    known = catalog.chains().get(writer)
+    entries = 0
+    for segment, seal in journal.segments(root.store, archive, writer, Link(*known) if known else None):
+        catalog.apply(segment.entries, writer=writer, number=segment.number, seal=seal)
+        entries += len(segment.entries)
+    return entries
+
+
+def _copies(package: PackageId, roots: Mapping[str, Root]) -> Iterator[Copy]:
+    """Where its versions lie, as each store says."""
+    for name, root in roots.items():
+        try:
+            head = root.head(package)
+        except LantaiError:
+            continue
+        for number in range(1, head + 1):
+            yield Copy(number, name, root.store.stat(root.inventory_key(package, number)).modified)
+
+
+def _lacking(new: Catalog, source: str, roots: Mapping[str, Root], old: Catalog | None) -> Iterator[Finding]:
+    """What other stores and the old catalogue know and the source does not have."""
+    chains: dict[str, int] = {}
+    heads: dict[PackageId, int] = {}
+    for name, root in roots.items():
+        if name != source:
+            for writer in journal.writers(root.store):
+                chains[writer] = max(chains.get(writer, 0), *journal.numbers(root.store, writer))
+            for package in root.packages():
+                if (head := _head(root, package)) > (new.version_of(package) or 0):
+                    heads[package] = max(heads.get(package, 0), head)
+    if old is not None:
+        for writer, (number, _seal) in old.chains().items():
+            chains[writer] = max(chains.get(writer, 0), number)
+        for row in old.packages():
+            if row.version > (new.version_of(row.id) or 0):
+                heads[row.id] = max(heads.get(row.id, 0), row.version)
+    for writer, number in sorted(chains.items()):
+        known = new.chains().get(writer, (0, ""))[0]
+        if number > known:
+            yield Finding.of("rebuild-chain-behind", journal.PREFIX + writer, has=known, known=number)
+    for package, head in sorted(heads.items()):
+        yield Finding.of("rebuild-package-behind", package, has=new.version_of(package) or 0, known=head)
+
+
+def _head(root: Root, package: PackageId) -> int:
+    try:
+        return root.head(package)
+    except Damaged:
+        return 0
