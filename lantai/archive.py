@@ -7,7 +7,8 @@ import secrets
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +23,7 @@ from . import ingest as ingesting
 from .access import Exposure
 from .catalog import Catalog, Copy
 from .entries import Entries
-from .errors import LantaiError, NotFound, UsageError
+from .errors import LantaiError, UsageError
 from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
@@ -36,7 +37,6 @@ from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
 from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, catch_up, rebuild
-from .storage import Bucket, open_store
 from .storage.identity import Identity
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
@@ -68,7 +68,9 @@ class Updated:
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """What became of package in store: so many versions were copied, or the error. package None: of the whole store."""
+    """What became of package in store: so many versions were copied, or the error. package None: of the whole store,
+    and the journal's segments that were.
+    """
 
     package: PackageId | None
     store: str
@@ -228,9 +230,11 @@ class Archive:
 
         Raises UsageError, and what keeps source from being read; what is wrong with a target is told.
         """
-        origin = self.stores.root(source or self.stores.primary)
+        source = source or self.stores.primary
+        origin = self.stores.root(source)
+        yield from self._merge([target] if target else [one.name for one in self.settings.store])
         for name in [target] if target else [one.name for one in self.stores.copies]:
-            if name == (source or self.stores.primary):
+            if name == source:
                 raise UsageError(
                     _("a store cannot be copied to itself"), subject=name,
                     remedy=_("Name two with --from and --to; the first is by default the primary."),
@@ -240,11 +244,21 @@ class Archive:
             except LantaiError as error:
                 yield Replicated(None, name, 0, error)
                 continue
-            for package in origin.packages():
-                try:
-                    yield Replicated(package, name, self._copy(package, origin, root, name, progress), None)
-                except LantaiError as error:
-                    yield Replicated(package, name, 0, error)
+            with self.entries.replicating(source, name) as note:
+                for package in origin.packages():
+                    try:
+                        copied = self._copy(package, origin, root, name, progress)
+                    except LantaiError as error:
+                        yield Replicated(package, name, 0, error)
+                    else:
+                        note(package, copied)
+                        yield Replicated(package, name, copied, None)
+
+    def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
+        """Of the journal, what any store lacks and another, or the home, has."""
+        for name, segments in sorted(Counter(name for name, _key in self.entries.merge(names)).items()):
+            yield Replicated(None, name, segments, None)
+        self.entries.catch_up()
 
     def settle(self) -> list[Settled]:
         """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with; send
@@ -309,8 +323,8 @@ class Archive:
     @cached_property
     def entries(self) -> Entries:
         return Entries(
-            self.home, self.stores, self.catalog, by=self.person, organization=legible(self.settings.archive.name),
-            now=self._now, new_id=lambda: uuid7().urn,
+            self.home, self.stores, lambda: self.catalog, by=self.person,
+            organization=legible(self.settings.archive.name), now=self._now, new_id=lambda: uuid7().urn,
         )  # fmt: skip
 
     def set_access(
@@ -336,45 +350,12 @@ class Archive:
     ) -> Exported:  # fmt: skip
         """store: the name of the one to read it from, by default the primary."""
         root = self.stores.root(store) if store else self.root
-        return export(root, package, target, version=version, form=form, verify=verify, progress=progress)
-
-
-def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:
-    """A store, an OCFL root or an object anywhere, without a home; of an object, which it is. NotFound."""
-    if isinstance(place, Bucket):
-        return _root_in(place)
-    path = place
-    for below in (PREFIX, ""):
-        if (path / below / "0=ocfl_1.1").is_file():
-            return Root(open_store(path), prefix=below), None
-    for folder in (path.resolve(), *path.resolve().parents):
-        if (folder / "0=ocfl_1.1").is_file():
-            root = Root(open_store(folder), prefix="")
-            return root, [root.package_at(path.resolve().relative_to(folder).as_posix())]
-    raise _no_root(str(path))
-
-
-def _root_in(bucket: Bucket) -> tuple[Root, list[PackageId] | None]:
-    """The root at the prefix or above it, as far as the bucket's own top."""
-    parts = bucket.prefix.rstrip("/").split("/") if bucket.prefix else []
-    for below in (PREFIX, ""):
-        store = open_store(bucket)
-        if next(store.list(f"{below}0=ocfl_1.1"), None):
-            return Root(store, prefix=below), None
-    for length in range(len(parts) - 1, -1, -1):
-        above = "".join(f"{part}/" for part in parts[:length])
-        store = open_store(replace(bucket, prefix=above))
-        if next(store.list("0=ocfl_1.1"), None):
-            root = Root(store, prefix="")
-            return root, [root.package_at("/".join(parts[length:]))]
-    raise _no_root(str(bucket))
-
-
-def _no_root(subject: str) -> NotFound:
-    return NotFound(
-        _("there is no OCFL root or object here"), subject=subject,
-        remedy=_("Name a folder that holds 0=ocfl_1.1, or an object below one."),
-    )  # fmt: skip
+        done = export(root, package, target, version=version, form=form, verify=verify, progress=progress)
+        self.entries.exported(
+            package, version=done.version, form=form, files=done.files, octets=done.bytes,
+            store=store or self.stores.primary,
+        )  # fmt: skip
+        return done
 
 
 @contextmanager

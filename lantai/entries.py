@@ -4,10 +4,12 @@ those of other homes, taken in.
 
 from __future__ import annotations
 
+import heapq
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import chain as chain_of
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,29 +17,39 @@ from typing import Any
 from .access import in_force
 from .catalog import Catalog
 from .errors import Damaged, LantaiError, UsageError
-from .model import Agent, Decision, Entry, EntryKind, RecordId, Shown
-from .storage import Store
+from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, RecordId, Shown
+from .storage import Store, open_store
 from .storage import journal as chains
 from .storage.journal import Journal, Link, moment
+from .storage.journal.verify import HOME, Count, merge, verify
 from .storage.linux import machine
 from .stores import Stores
 
+_TOLD = 100
+"""Findings of one check that its entry names; it counts them all."""
+
 
 class Entries:
-    """The journal of an archive, as one home writes it and takes it in. by, organization: on whose behalf; new_id: a
-    urn:uuid: with a UUIDv7.
+    """The journal of an archive, as one home writes it and takes it in. catalog: opened when it is needed; by,
+    organization: on whose behalf; new_id: a urn:uuid: with a UUIDv7.
     """
 
     def __init__(
-        self, home: Path, stores: Stores, catalog: Catalog, *, by: Agent, organization: str,
+        self, home: Path, stores: Stores, catalog: Callable[[], Catalog], *, by: Agent, organization: str,
         now: Callable[[], datetime], new_id: Callable[[], str],
     ) -> None:  # fmt: skip
-        self._stores, self._catalog, self._now, self._new_id = stores, catalog, now, new_id
+        self._home, self._stores, self._opened, self._now, self._new_id = home, stores, catalog, now, new_id
         self._by, self._organization = by, organization
+        self.unnoted: list[LantaiError] = []
+        """Why what was done could not be entered, though it was done."""
         self._archive = stores.identity.archive
         self._own = Journal(
             home / "journal", archive=self._archive, machine=machine(), new_writer=lambda: str(uuid.uuid4())
         )
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._opened()
 
     def decide(
         self, record: RecordId, shown: Shown, since: datetime | None, *, reason: str, ground: str, clause: str
@@ -72,6 +84,67 @@ class Entries:
         self.add([self._entry("withdrawal", "record", subject, state, at=self._now(), replaces=standing)])
         return True
 
+    def exported(self, package: PackageId, *, version: int, form: str, files: int, octets: int, store: str) -> None:
+        state = {"version": version, "as": form, "files": files, "bytes": octets, "store": store}
+        self._note([self._entry("export", "package", package, state, at=self._now())])
+
+    @contextmanager
+    def checking(self, store: str) -> Iterator[Callable[[PackageId, Sequence[Finding]], None]]:
+        """To be told of the results of validate, package by package."""
+        with self._batch() as add:
+
+            def note(package: PackageId, findings: Sequence[Finding]) -> None:
+                wrong = [one for one in findings if one.fatal]
+                told = [{"code": one.code, "subject": one.subject} for one in wrong[:_TOLD]]
+                state = {"store": store, "level": "full", "valid": not wrong, "errors": len(wrong), "findings": told}
+                add(self._entry("check", "package", package, state, at=self._now()))
+
+            yield note
+
+    @contextmanager
+    def replicating(self, source: str, target: str) -> Iterator[Callable[[PackageId, int], None]]:
+        """To be told how many versions of a package were copied."""
+        with self._batch() as add:
+
+            def note(package: PackageId, versions: int) -> None:
+                if versions:
+                    state = {"from": source, "to": target, "versions": versions}
+                    add(self._entry("replication", "package", package, state, at=self._now()))
+
+            yield note
+
+    @contextmanager
+    def _batch(self) -> Iterator[Callable[[Entry], None]]:
+        """Entries of one command, noted many at a time, the last when it ends, however it ends."""
+        held: list[Entry] = []
+
+        def add(entry: Entry) -> None:
+            held.append(entry)
+            if len(held) >= chains.MOST // 2:
+                self._note(held)
+                held.clear()
+
+        try:
+            yield add
+        finally:
+            self._note(held)
+
+    def _note(self, entries: Sequence[Entry]) -> None:
+        """As add; but what was done is done, whether or not it can be entered now."""
+        try:
+            if entries:
+                self.add(entries)
+        except LantaiError as error:
+            self.unnoted.append(error)
+
+    def _configured(self) -> Iterator[Entry]:
+        """What lantai.toml says of stores and the journal does not say so yet."""
+        for name, state in self._stores.described():
+            told = [one for one in self._catalog.entries(name) if one.kind == "store"]
+            if not told or told[-1].state != state:
+                replaces = tuple(one.id for one in told[-1:])
+                yield self._entry("store", "store", name, state, at=self._now(), replaces=replaces)
+
     def _entry(
         self, kind: EntryKind, subject_type: str, subject: str, state: Mapping[str, Any], *, at: datetime,
         ground: str = "", clause: str = "", replaces: tuple[str, ...] = (),
@@ -98,7 +171,7 @@ class Entries:
         with self._own.writing() as chain:
             chain = self._send(chain)
             heads = {writer: link for writer, link in self._known().items() if writer != chain.writer}
-            left = iter(entries)
+            left = chain_of(self._configured(), entries)
             while some := list(islice(left, chains.MOST)):
                 chain = self._own.append(chain, some, heads=heads, at=self._now())
             self._send(chain)
@@ -109,7 +182,7 @@ class Entries:
         if self._own.chain() is not None:
             with self._own.writing() as chain:
                 self._take_in_own(self._send(chain))
-        for _name, root in self._stores.reachable():
+        for _name, root in self._stores.reachable(strict=False):
             self._take_in(root.store)
 
     def heal(self) -> None:
@@ -119,13 +192,36 @@ class Entries:
         if chain is not None and chain.head != known.get(chain.writer):
             self.catch_up()
 
+    def verify(self, counts: dict[str, Count]) -> Iterator[tuple[str, Finding]]:
+        """What is wrong with the journal, in which store, in the home and for the catalogue; counts: what was read."""
+        return verify(self._sources(), self._archive, heads=self._known(), counts=counts)
+
+    def merge(self, targets: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Give stores what they lack of the journal, or hold damaged, from all that can be reached; store and key."""
+        sources = self._sources()
+        return merge(sources, {name: sources[name] for name in targets if name in sources}, self._archive)
+
+    def _sources(self) -> dict[str, Store]:
+        found = {name: root.store for name, root in self._stores.reachable(strict=False)}
+        return {**found, HOME: open_store(self._home)} if (self._home / "journal").is_dir() else found
+
+    def listed(self, subjects: Container[str] | None) -> Iterator[Entry]:
+        """What a store's journal says of them, or of all, in the order of time: a stream. Damaged, StoreUnavailable."""
+        store = next(root.store for _name, root in self._stores.reachable(strict=False))
+
+        def chain(writer: str) -> Iterator[Entry]:
+            for segment, _seal in chains.segments(store, self._archive, writer):
+                yield from (one for one in segment.entries if subjects is None or one.subject in subjects)
+
+        return heapq.merge(*map(chain, chains.writers(store)), key=lambda one: (one.at, one.id))
+
     def _known(self) -> dict[str, Link]:
         return {writer: Link(*link) for writer, link in self._catalog.chains().items()}
 
     def _send(self, chain: chains.Chain) -> chains.Chain:
         """The chain, which may be a new one. One store has it whole then, and each that could be reached."""
         sent, failed = False, None
-        for _name, root in self._stores.reachable():
+        for _name, root in self._stores.reachable(strict=False):
             try:
                 self._own.send(chain, root.store)
                 sent = True

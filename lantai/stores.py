@@ -7,16 +7,16 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from .config import StoreSettings
-from .errors import Damaged, Exists, LantaiError, UsageError
+from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
 from .messages import _
-from .model import Finding
+from .model import Finding, PackageId
 from .storage import Bucket, Properties, Store, open_store
 from .storage.identity import KEY, Identity, read_identity
 from .storage.ocfl import PREFIX, Root
@@ -64,13 +64,14 @@ class Stores:
             self._opened[name] = Root(store)
         return self._opened[name]
 
-    def reachable(self) -> Iterator[tuple[str, Root]]:
-        """Those that can be read now, the primary first."""
+    def reachable(self, *, strict: bool = True) -> Iterator[tuple[str, Root]]:
+        """Those that can be read now, the primary first. UsageError, if strict: one is not what lantai.toml says."""
         for one in self.settings:
             try:
                 yield one.name, self.root(one.name)
             except UsageError:
-                raise
+                if strict:
+                    raise
             except LantaiError:
                 continue
 
@@ -85,6 +86,15 @@ class Stores:
                 raise
             except LantaiError:
                 continue
+
+    def described(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """What the settings say of each store, by its name, without anything secret."""
+        for one in self.settings:
+            yield one.name, {
+                "kind": one.kind, "place": str(self.place(one.name)), "required": one.required,
+                "primary": one.name == self.primary,
+                **({"endpoint_url": one.endpoint_url} if one.endpoint_url else {}),
+            }  # fmt: skip
 
     def judge(self, name: str, root: Root) -> Iterator[Finding]:
         """As judge; and what the home knows of the store of that name."""
@@ -229,3 +239,41 @@ def write(path: Path, text: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:
+    """A store, an OCFL root or an object anywhere, without a home; of an object, which it is. NotFound."""
+    if isinstance(place, Bucket):
+        return _root_in(place)
+    path = place
+    for below in (PREFIX, ""):
+        if (path / below / "0=ocfl_1.1").is_file():
+            return Root(open_store(path), prefix=below), None
+    for folder in (path.resolve(), *path.resolve().parents):
+        if (folder / "0=ocfl_1.1").is_file():
+            root = Root(open_store(folder), prefix="")
+            return root, [root.package_at(path.resolve().relative_to(folder).as_posix())]
+    raise _no_root(str(path))
+
+
+def _root_in(bucket: Bucket) -> tuple[Root, list[PackageId] | None]:
+    """The root at the prefix or above it, as far as the bucket's own top."""
+    parts = bucket.prefix.rstrip("/").split("/") if bucket.prefix else []
+    for below in (PREFIX, ""):
+        store = open_store(bucket)
+        if next(store.list(f"{below}0=ocfl_1.1"), None):
+            return Root(store, prefix=below), None
+    for length in range(len(parts) - 1, -1, -1):
+        above = "".join(f"{part}/" for part in parts[:length])
+        store = open_store(replace(bucket, prefix=above))
+        if next(store.list("0=ocfl_1.1"), None):
+            root = Root(store, prefix="")
+            return root, [root.package_at("/".join(parts[length:]))]
+    raise _no_root(str(bucket))
+
+
+def _no_root(subject: str) -> NotFound:
+    return NotFound(
+        _("there is no OCFL root or object here"), subject=subject,
+        remedy=_("Name a folder that holds 0=ocfl_1.1, or an object below one."),
+    )  # fmt: skip

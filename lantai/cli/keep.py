@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from ..archive import store_at
+from ..archive import Archive
 from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
 from ..package.export import Form
@@ -18,7 +18,7 @@ from ..package.validate import Verdict, validate_all
 from ..storage import Bucket
 from ..storage.ocfl import Root
 from ..storage.ocfl.copy import Diverged
-from ..stores import judge
+from ..stores import judge, store_at
 from . import shapes
 from .intake import package_of, short
 from .output import Output, files, metered, note, size
@@ -36,7 +36,7 @@ from .shell import PATH, Command, Session, common, option
 @option("--package", "packages", multiple=True, metavar="ID", help=N_("Only this package of the home."))
 @option("--store", "store", metavar="NAME", help=N_("Only this store of the home; else all that can be reached."))
 @option("--endpoint-url", metavar="URL", help=N_("Of the S3 server; else as the AWS chain has it."))
-@common()
+@common(by=True)
 def validate(
     session: Session, path: str | None, packages: Sequence[str], store: str | None, endpoint_url: str | None
 ) -> int:
@@ -53,20 +53,24 @@ def validate(
         if away:
             note(_("not looked at, since it cannot be reached: {stores}").format(stores=", ".join(away)), "yellow")
         several = len(archive.settings.store) > 1
-        return max(
-            _report(
-                output, root, chosen, place=str(archive.stores.place(name)), store=name if several else "",
-                beside=() if chosen else archive.stores.judge(name, root),
-            )
-            for name, root in roots.items()
-        )  # fmt: skip
+        codes = []
+        for name, root in roots.items():
+            with archive.entries.checking(name) as note_check:
+                codes.append(
+                    _report(
+                        output, root, chosen, place=str(archive.stores.place(name)), store=name if several else "",
+                        beside=() if chosen else archive.stores.judge(name, root), told=note_check,
+                    )
+                )  # fmt: skip
+        tell_unnoted(archive)
+        return max(codes)
 
 
 def _report(
     output: Output, root: Root, packages: Sequence[PackageId] | None, *, place: str, store: str = "",
-    beside: Iterable[Finding],
+    beside: Iterable[Finding], told: Callable[[PackageId, Sequence[Finding]], None] = lambda _package, _findings: None,
 ) -> int:  # fmt: skip
-    """beside: what was found beside the packages, in the store that lies at place."""
+    """beside: what was found beside the packages, in the store that lies at place. told: is told of each package."""
     bad = good = 0
     if store:
         output.say(_("Store {name}").format(name=store), "bold")
@@ -76,6 +80,7 @@ def _report(
     with metered() as meter:
         for verdict in validate_all(root, packages, progress=meter):
             _tell(output, verdict, store, short(verdict.object))
+            told(PackageId(verdict.object), verdict.findings)
             bad, good = bad + (not verdict.valid), good + verdict.valid
     if bad or good:
         output.say(
@@ -85,6 +90,12 @@ def _report(
     else:
         output.say(_("There is no package here."))
     return 1 if bad or not found.valid else 0
+
+
+def tell_unnoted(archive: Archive) -> None:
+    """What was done and could not be entered in the journal."""
+    for error in archive.entries.unnoted:
+        note(_("this could not be entered in the journal: {reason}").format(reason=error), "yellow")
 
 
 def _tell(output: Output, verdict: Verdict, store: str, name: str) -> None:
@@ -175,31 +186,39 @@ def check_store(session: Session, store: str | None) -> int:
 )  # fmt: skip
 @option("--from", "source", metavar="NAME", help=N_("The store to take from; else the primary."))
 @option("--to", "target", metavar="NAME", help=N_("The store to bring up; else every copy."))
-@common()
+@common(by=True)
 def replicate(session: Session, source: str | None, target: str | None) -> int:
     failed = False
     with session.open() as archive:
         output = session.output(archive)
-        if len(archive.settings.store) == 1:
-            output.say(_("There is one store only; another [[store]] in lantai.toml makes a copy."))
-            return 0
-        packages = versions = 0
+        packages = versions = segments = 0
         with metered() as meter:
             for one in archive.replicate(source, target, progress=meter):
                 required = target or next(it.required for it in archive.settings.store if it.name == one.store)
                 failed |= one.error is not None and bool(required or one.package)
-                packages, versions = packages + (one.versions > 0), versions + one.versions
+                if one.package is None:
+                    segments += one.versions
+                else:
+                    packages, versions = packages + (one.versions > 0), versions + one.versions
                 outcome = "copied" if one.versions else "present"
                 if one.error is not None:
                     outcome = "diverged" if isinstance(one.error, Diverged) else "failed"
                 output.object(
                     {
-                        "store": one.store, "package": one.package, "status": outcome, "versions": one.versions,
+                        "store": one.store, "package": one.package, "status": outcome,
+                        "versions" if one.package or one.error else "segments": one.versions,
                         **(shapes.error(one.error) if one.error else {}),
                     }
                 )  # fmt: skip
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
+        tell_unnoted(archive)
+        if segments:
+            taken = ngettext("{count} segment", "{count} segments", segments).format(count=segments)
+            output.say(_("{segments} of the journal copied").format(segments=taken))
+        if len(archive.settings.store) == 1:
+            output.say(_("There is one store only; another [[store]] in lantai.toml makes a copy."))
+            return 0
         many = ngettext("{count} package", "{count} packages", packages).format(count=packages)
         of_them = ngettext("{count} version", "{count} versions", versions).format(count=versions)
         output.say(_("{packages}, {versions} copied").format(packages=many, versions=of_them))
@@ -254,7 +273,7 @@ def rebuild(session: Session, store: str | None) -> int:
 )
 @option("--store", "store", metavar="NAME", help=N_("From this store of the home; else from the primary."))
 @option("--no-verify", is_flag=True, help=N_("Do not ask the bagit library afterwards."))
-@common()
+@common(by=True)
 def export(
     session: Session, package: str, dest: Path, number: int | None, form: Form, store: str | None, no_verify: bool
 ) -> int:
@@ -276,4 +295,5 @@ def export(
         )
         if done.verdict:
             output.say(_("bagit says: valid"), "green")
+        tell_unnoted(archive)
     return 0

@@ -215,14 +215,14 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def lying(store: Store) -> dict[str, bytes]:
-    """All that lies there."""
+    """All that lies there, but the journal, which grows with every look."""
 
     def read(key: str) -> tuple[str, bytes]:
         with store.open(key) as file:
             return key, file.read()
 
     with ThreadPoolExecutor(8) as pool:
-        return dict(pool.map(read, keys(store)))
+        return dict(pool.map(read, (key for key in keys(store) if not key.startswith("journal/"))))
 
 
 @pytest.fixture

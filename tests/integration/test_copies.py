@@ -29,11 +29,11 @@ def add(lantai: Lantai, lines: str) -> None:
 
 
 def contents(store: Store | Path) -> dict[str, str]:
-    """The digest of what lies under each key that all stores of an archive share."""
+    """The digest of what lies under each key that all stores of an archive share, but the journal."""
     opened = open_store(store) if isinstance(store, Path) else store
     found = {}
     for one in opened.list():
-        if not one.key.startswith(("staging/", "store.json")):
+        if not one.key.startswith(("staging/", "store.json", "journal/")):
             with opened.open(one.key) as file:
                 found[one.key] = hashlib.sha256(file.read()).hexdigest()
     return found

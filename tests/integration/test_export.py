@@ -217,6 +217,18 @@ def test_an_empty_store_is_no_error(lantai: Lantai) -> None:
 def test_looking_changes_nothing(stocked: tuple[Lantai, str]) -> None:
     lantai, id = stocked
     before = contents(lantai.folder)
-    for arguments in (["validate"], ["list"], ["show", id], ["search", "方案"], ["export", id, "out"]):
+    for arguments in (["list"], ["show", id], ["search", "方案"], ["journal", "list"], ["journal", "verify"]):
         assert lantai(*arguments).code == 0
     assert contents(lantai.folder) == before
+
+
+def test_what_was_read_and_given_back_is_in_the_journal_alone(stocked: tuple[Lantai, str]) -> None:
+    lantai, id = stocked
+    before = contents(lantai.folder / "store")
+    assert lantai("validate").code == 0
+    assert lantai("export", id, "out", "--by", "李梅").code == 0
+    after = contents(lantai.folder / "store")
+    assert {key: it for key, it in after.items() if "journal" not in key} == before
+    entries = lantai("journal", "list", "--package", id, "--json").objects
+    assert [(one["kind"], one["state"]["store"]) for one in entries] == [("check", "local"), ("export", "local")]
+    assert entries[-1]["by"]["name"] == "李梅"

@@ -561,7 +561,7 @@ FAULTS: dict[str, tuple[Callable[[Store, str], None], set[str]]] = {
     "a surplus file beside the versions": (put_at("README", b"x"), {"E023"}),
     "a surplus file in a version": (put_at("v1/README", b"x"), {"E023"}),
     "a sidecar of another algorithm": (put_at("v1/inventory.json.sha512", b"x"), {"E023"}),
-    "a sidecar beyond the head": (put_at("v7/inventory.json.sha256", b"x"), {"E023"}),
+    "a sidecar beyond the head": (put_at("v7/inventory.json.sha256", b"x"), {"E010"}),
     "content is missing": (lambda store, place: store.delete(a_content(store, place)), {"E092"}),
     "another id": (reworked(2, lambda one: one.update(id="urn:x")), {"E110"}),
     "another type": (reworked(2, lambda one: one.update(type="https://ocfl.io/1.0/spec/#inventory")), {"E038"}),

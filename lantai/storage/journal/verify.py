@@ -1,0 +1,170 @@
+"""The journal held against itself: every seal, every link, every store against the others; and stores brought together.
+
+A source is a store, or this home, which keeps its own chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from ...errors import Exists, NotFound
+from ...messages import _
+from ...model import Finding
+from .. import Store
+from . import Link, key_of, load, numbers, writers
+from .segment import Newer, Segment, decode
+
+HOME = "the home"
+"""How this home is called among the sources: no store can have a name with a space in it."""
+
+
+@dataclass(slots=True)
+class Count:
+    """What was found in a source."""
+
+    chains: int = 0
+    segments: int = 0
+    entries: int = 0
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What was seen of one chain in one source, so far. seal None: not known, since the segment before is damaged."""
+
+    left: Iterator[int]
+    next: int | None = None
+    seal: str | None = ""
+    last: int = 0
+    ended: bool = False
+
+    def advance(self) -> None:
+        self.next = next(self.left, None)
+
+
+def verify(
+    sources: Mapping[str, Store], archive: str, *, heads: Mapping[str, Link], counts: dict[str, Count]
+) -> Iterator[tuple[str, Finding]]:
+    """What is wrong, and in which source. heads: how far the catalogue took each chain in; counts: filled.
+
+    Memory does not grow with the journal; each segment is read once.
+    """
+    counts.update({name: Count() for name in sources})
+    noted: dict[str, dict[int, tuple[str, str]]] = {}
+    for writer, link in heads.items():
+        noted.setdefault(writer, {})[link.number] = (link.seal, _("the catalogue"))
+    for writer in sorted({writer for store in sources.values() for writer in writers(store)}):
+        chains = {name: _Chain(numbers(store, writer)) for name, store in sources.items()}
+        yield from _walk(sources, archive, writer, chains, noted, counts)
+    for writer, links in sorted(noted.items()):
+        for number, (seal, by) in sorted(links.items()):
+            yield from _held_against(sources, archive, writer, Link(number, seal), by)
+
+
+def _walk(
+    sources: Mapping[str, Store], archive: str, writer: str, chains: Mapping[str, _Chain],
+    noted: dict[str, dict[int, tuple[str, str]]], counts: Mapping[str, Count],
+) -> Iterator[tuple[str, Finding]]:  # fmt: skip
+    """One chain in all sources at once, segment by segment."""
+    for name, chain in chains.items():
+        chain.advance()
+        counts[name].chains += chain.next is not None
+    number = 0
+    while any(chain.next is not None for chain in chains.values()):
+        number += 1
+        key, seals = key_of(writer, number), dict[str, str]()
+        for name, chain in chains.items():
+            if chain.next != number:
+                chain.seal = None
+                if chain.next is not None:
+                    yield name, Finding.of("journal-missing", key)
+                # This home keeps what it wrote itself: of another's chain it holds nothing.
+                elif not chain.ended and (chain.last or name != HOME):
+                    by = ", ".join(other for other, one in chains.items() if one.next == number or one.last == number)
+                    yield name, Finding.of("journal-cut", key, by=by)
+                    chain.ended = True
+                continue
+            chain.advance()
+            chain.last = number
+            counts[name].segments += 1
+            segment, seal, finding = _judged(sources[name], archive, writer, number)
+            if finding is not None:
+                chain.seal = None
+                yield name, finding
+                continue
+            assert segment is not None
+            if chain.seal is not None and segment.previous != chain.seal:
+                yield name, Finding.of("journal-link", key)
+            chain.seal = seals[name] = seal
+            counts[name].entries += len(segment.entries)
+            for other, link in segment.heads.items():
+                links = noted.setdefault(other, {})
+                if link.number >= max(links, default=0):
+                    # The highest note of each chain is enough: its seal vouches for all that came before.
+                    noted[other] = {link.number: (link.seal, key)}
+        if len(set(seals.values())) > 1:
+            for name in seals:
+                yield name, Finding.of("journal-differs", key, stores=", ".join(seals))
+
+
+def _judged(store: Store, archive: str, writer: str, number: int) -> tuple[Segment | None, str, Finding | None]:
+    key = key_of(writer, number)
+    try:
+        segment, seal = decode(load(store, key))
+    except Newer as error:
+        return None, "", Finding.of("journal-newer", key, format=str(error))
+    except (ValueError, NotFound) as error:
+        return None, "", Finding.of("journal-damaged", key, reason=str(error))
+    if (segment.archive, segment.writer, segment.number) != (archive, writer, number):
+        return None, "", Finding.of("journal-foreign", key)
+    return segment, seal, None
+
+
+def _held_against(
+    sources: Mapping[str, Store], archive: str, writer: str, link: Link, by: str
+) -> Iterator[tuple[str, Finding]]:
+    """Whether each source that holds the chain holds it as far as somebody saw it, and so."""
+    key = key_of(writer, link.number)
+    there = {name: store for name, store in sources.items() if next(store.list(key), None) is not None}
+    if not there:  # else it was missed already, where it is missing
+        for name in sources:
+            if name != HOME:
+                yield name, Finding.of("journal-cut", key, by=by)
+    for name, store in there.items():
+        _segment, seal, finding = _judged(store, archive, writer, link.number)
+        if finding is None and seal != link.seal:
+            yield name, Finding.of("journal-otherwise", key, by=by)
+
+
+def merge(sources: Mapping[str, Store], targets: Mapping[str, Store], archive: str) -> Iterator[tuple[str, str]]:
+    """Give each target what it lacks and any source holds whole, byte for byte, and put that in the place of what is
+    not whole. What was written where: target and key. Where two whole ones differ nothing is done: verify tells.
+    """
+    for writer in sorted({writer for store in sources.values() for writer in writers(store)}):
+        last = max(max(numbers(store, writer), default=0) for store in sources.values())
+        for number in range(1, last + 1):
+            whole = {
+                name: seal
+                for name, store in sources.items()
+                for segment, seal, _finding in (_judged(store, archive, writer, number),)
+                if segment is not None
+            }
+            if len(set(whole.values())) == 1 and (lacking := [name for name in targets if name not in whole]):
+                data = load(sources[next(iter(whole))], key_of(writer, number))
+                for name in lacking:
+                    _give(targets[name], key_of(writer, number), data)
+                    yield name, key_of(writer, number)
+
+
+def _give(store: Store, key: str, data: bytes) -> None:
+    body = partial(_whole, data)
+    try:
+        store.create(key, body)
+    except Exists:
+        store.put(key, body, algorithms=())
+        store.sync()
+
+
+def _whole(data: bytes) -> tuple[bytes]:
+    return (data,)
