@@ -186,11 +186,11 @@ class Entries:
             self._take_in(root.store)
 
     def heal(self) -> None:
-        """Tell the catalogue what a crash kept it from hearing, though it counts. Costs nothing if there is nothing."""
+        """Tell the catalogue, if that can be done now, what a crash kept it from hearing, though it counts."""
         chain = self._own.chain()
-        known = self._known()
-        if chain is not None and chain.head != known.get(chain.writer):
-            self.catch_up()
+        if chain is not None and chain.head != self._known().get(chain.writer):
+            with suppress(LantaiError):
+                self.catch_up()
 
     def verify(self, counts: dict[str, Count]) -> Iterator[tuple[str, Finding]]:
         """What is wrong with the journal, in which store, in the home and for the catalogue; counts: what was read."""

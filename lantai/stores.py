@@ -168,6 +168,7 @@ def laid() -> dict[str, bytes]:
     for room, folder, prefix in (
         ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
         ("lantai.metadata", "schemas", "schemas/"),
+        ("lantai.storage.journal", "schemas", "schemas/"),
     ):
         for document in resources.files(room).joinpath(folder).iterdir():
             files[prefix + document.name] = document.read_bytes()

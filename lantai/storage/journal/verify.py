@@ -79,8 +79,8 @@ def _walk(
                 chain.seal = None
                 if chain.next is not None:
                     yield name, Finding.of("journal-missing", key)
-                # This home keeps what it wrote itself: of another's chain it holds nothing.
-                elif not chain.ended and (chain.last or name != HOME):
+                # This home holds nothing of others' chains, and may have been put back from a backup.
+                elif not chain.ended and name != HOME:
                     by = ", ".join(other for other, one in chains.items() if one.next == number or one.last == number)
                     yield name, Finding.of("journal-cut", key, by=by)
                     chain.ended = True
