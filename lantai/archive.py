@@ -282,6 +282,7 @@ class Archive:
             for one in settled:
                 if one.outcome == "completed":
                     self.index(one.package)
+                    self._note_primary(one.package)
                 yield one
 
     def index(self, package: PackageId) -> None:

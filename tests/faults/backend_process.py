@@ -51,6 +51,20 @@ def command(*, home: str, words: Sequence[str], told: str, start: str, at: int, 
     return code
 
 
+def timed(*, home: str, words: Sequence[str], told: str, after: float) -> int:
+    """One command of a person in home, which dies after so many seconds, wherever it is then; at 0: never. How long it
+    took is told by one that lives.
+    """
+    os.chdir(home)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process as it is
+    began = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, after)
+    code = cli.run(list(words))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    Path(f"{told}.seconds").write_text(str(time.monotonic() - began))
+    return code
+
+
 def _mortal(store: Store, is_its_hour: Callable[[], bool], when: str) -> Store:
     def method(does: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **more: Any) -> Any:
@@ -119,7 +133,9 @@ def _tell(**words: object) -> None:
 def _unheard(_files: int, _octets: int) -> None: ...
 
 
-DOES: Mapping[str, Callable[..., int]] = {"command": command, "updating": updating, "cleaning": cleaning}
+DOES: Mapping[str, Callable[..., int]] = {
+    "command": command, "timed": timed, "updating": updating, "cleaning": cleaning,
+}  # fmt: skip
 
 
 def _child(do: str, environment: Mapping[str, str], told: str, more: Mapping[str, Any]) -> int:
