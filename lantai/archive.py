@@ -403,10 +403,10 @@ def _read_home(home: Path) -> tuple[str, Identity | None]:
 def _begun(url: str) -> Catalog:
     """A catalogue that an earlier run began; one that cannot be used is begun anew."""
     try:
-        return Catalog.open(url)
+        return Catalog.open(url, durable=False)
     except LantaiError:
         Catalog.remove(url)
-        return Catalog.open(url)
+        return Catalog.open(url, durable=False)
 
 
 def _untold(_files: int, _octets: int) -> None: ...

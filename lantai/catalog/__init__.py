@@ -57,14 +57,15 @@ class Catalog:
         self._database = database
 
     @classmethod
-    def open(cls, url: str, *, read_only: bool = False, create: bool = True) -> Catalog:
+    def open(cls, url: str, *, read_only: bool = False, create: bool = True, durable: bool = True) -> Catalog:
         """The catalogue at url (sqlite:///PATH), created if there is none, brought to this version's schema and tokens.
 
+        durable: what was written is there after a power failure; else the last of it may be gone, and nothing worse.
         Raises UsageError (no such place, something else lies there, made by a newer lantai, or read_only and not of
         this version), Damaged (it cannot be read; or there is none, and it is not to be created), StoreUnavailable
         (locked for 30 seconds).
         """
-        return cls(Database(url, read_only=read_only, create=create))
+        return cls(Database(url, read_only=read_only, create=create, durable=durable))
 
     @staticmethod
     def replace(url: str, new: Catalog, last: Callable[[], None]) -> None:

@@ -27,12 +27,12 @@ _ANEW = N_("Run lantai rebuild: it makes the catalogue anew; the store is comple
 class Database:
     """Transactions on a schema that is this version's. Several threads and processes may use one."""
 
-    def __init__(self, url: str, *, read_only: bool = False, create: bool = True) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, create: bool = True, durable: bool = True) -> None:
         """Open, create or migrate. Raises UsageError, Damaged, StoreUnavailable."""
         if not create and not _path(url).exists():
             raise Damaged(_("the catalogue is not there"), subject=url, remedy=_(_ANEW))
         self.name, self._read_only = url, read_only
-        self._engine = _engine(url, read_only=read_only)
+        self._engine = _engine(url, read_only=read_only, durable=durable)
         try:
             with self.reading() as connection:
                 current = _current(connection)
@@ -142,7 +142,7 @@ def remove(url: str) -> None:
         Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
-def _engine(url: str, *, read_only: bool) -> Engine:
+def _engine(url: str, *, read_only: bool, durable: bool) -> Engine:
     parsed = _parsed(url)
     if read_only and parsed.database:
         file = quote(str(Path(parsed.database).absolute()))
@@ -157,7 +157,7 @@ def _engine(url: str, *, read_only: bool) -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         # The index can be rebuilt, but one that forgets a commit answers wrongly until somebody notices: FULL costs
         # one fsync a package.
-        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         cursor.execute("PRAGMA cache_size = -32000")
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
