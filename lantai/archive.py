@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -36,7 +36,7 @@ from .metadata.xml import legible
 from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
 from .package.export import Exported, Form, export
 from .package.index import index
-from .recovery import Rebuilt, catch_up, rebuild
+from .recovery import Rebuilt, rebuild
 from .storage.identity import Identity
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
@@ -293,18 +293,7 @@ class Archive:
         """Make the catalogue anew from a store, by default the primary; until it is whole the old one serves."""
         name = store or self.stores.primary
         roots = {name: self.stores.root(name), **dict(self.stores.reachable())}
-        url = f"{self.catalog_url}.new"
-        with ExitStack() as opened:
-            new = opened.enter_context(_begun(url))
-            old = None
-            with suppress(LantaiError):
-                old = opened.enter_context(Catalog.open(self.catalog_url, read_only=True))
-            archive = self.identity.archive
-            told = rebuild(new, name, roots, archive=archive, old=old, progress=progress)
-            Catalog.replace(
-                self.catalog_url, new, lambda: catch_up(new, roots[name], archive=archive, old=old) if old else None
-            )
-            return told
+        return rebuild(self.catalog_url, name, roots, archive=self.identity.archive, progress=progress)
 
     def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
         """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""
@@ -398,15 +387,6 @@ def _read_home(home: Path) -> tuple[str, Identity | None]:
             remedy=_("Restore it from a backup of the home."),
         ) from error  # fmt: skip
     raise UsageError(_("this home was made by a newer lantai"), subject=str(home), remedy=_("Install a newer lantai."))
-
-
-def _begun(url: str) -> Catalog:
-    """A catalogue that an earlier run began; one that cannot be used is begun anew."""
-    try:
-        return Catalog.open(url, durable=False)
-    except LantaiError:
-        Catalog.remove(url)
-        return Catalog.open(url, durable=False)
 
 
 def _untold(_files: int, _octets: int) -> None: ...

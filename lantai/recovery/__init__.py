@@ -1,5 +1,5 @@
 """The archive without its database."""
 
-from .rebuild import Rebuilt, catch_up, rebuild
+from .rebuild import Rebuilt, rebuild
 
-__all__ = ["Rebuilt", "catch_up", "rebuild"]
+__all__ = ["Rebuilt", "rebuild"]

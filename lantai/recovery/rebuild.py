@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from ..catalog import Catalog, Copy
-from ..errors import Damaged, LantaiError, NotFound
+from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
 from ..model import Finding, PackageId
 from ..package.index import index
 from ..storage import journal
@@ -28,7 +29,39 @@ class Rebuilt:
     findings: tuple[Finding, ...]
 
 
-def rebuild(
+def rebuild(url: str, source: str, roots: Mapping[str, Root], *, archive: str, progress: Progress) -> Rebuilt:
+    """Put a catalogue of all that the store of that name holds in the place of the one at url, which serves until then.
+
+    A run that was broken off goes on. roots: the stores that can be reached, by name. Raises UsageError (something else
+    lies at url), StoreUnavailable.
+    """
+    making = f"{url}.new"
+    try:
+        with ExitStack() as opened:
+            new, old = opened.enter_context(_begun(making)), None
+            with suppress(LantaiError):
+                old = opened.enter_context(Catalog.open(url, read_only=True))
+            told = fill(new, source, roots, archive=archive, old=old, progress=progress)
+            last = partial(catch_up, new, roots[source], archive=archive, old=old)
+            Catalog.replace(url, new, last)
+            return told
+    except LantaiError as error:
+        # Where it is the store that failed, the next run goes on; else it may be what fills the disk.
+        if not isinstance(error, StoreUnavailable) or error.subject in (url, making):
+            Catalog.remove(making)
+        raise
+
+
+def _begun(url: str) -> Catalog:
+    """A catalogue that an earlier run began; one that cannot be used is begun anew."""
+    try:
+        return Catalog.open(url, durable=False)
+    except LantaiError:
+        Catalog.remove(url)
+        return Catalog.open(url, durable=False)
+
+
+def fill(
     new: Catalog, source: str, roots: Mapping[str, Root], *, archive: str, old: Catalog | None, progress: Progress
 ) -> Rebuilt:
     """Everything that the store of that name holds, into new; what new has of it already is not read again.
@@ -55,8 +88,10 @@ def rebuild(
     return Rebuilt(packages, entries, tuple(findings))
 
 
-def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog) -> None:
+def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> None:
     """What was told to the old catalogue while the new one was made."""
+    if old is None:
+        return
     for row in old.packages():
         if row.version > (new.version_of(row.id) or 0):
             with suppress(NotFound, Damaged):  # what the store lacks was found already

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import shutil
 import signal
 from collections import Counter
@@ -81,6 +82,23 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_and_nothing_doubled(place
     assert all(met[kind, False] for kind in lengths)
     assert lantai("journal", "verify").code == 0
     assert answers(lantai) == rebuilt(lantai, "anew")
+
+
+@pytest.mark.parametrize("place", ["filesystem"], indirect=True)
+def test_a_full_disk_leaves_the_old_catalogue_and_nothing_else(place: Place, tmp_path: Path) -> None:
+    lantai = place.lantai
+    for number in range(3):
+        lantai.stored(folder(tmp_path / f"submission-{number}", {"活动方案.txt": f"{number}\n"}))
+    before = answers(lantai)
+    most = 100_000
+    done = lantai.process(
+        "rebuild", "--json", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    )
+    assert (done.code, done.error["kind"]) == (1, "StoreUnavailable"), done
+    assert list(lantai.folder.glob("catalog.db.new*")) == []
+    assert answers(lantai) == before
+    assert lantai("rebuild").code == 0
+    assert answers(lantai) == before
 
 
 @pytest.mark.parametrize("place", ["filesystem"], indirect=True)

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from lantai.recovery import rebuild
+from lantai.recovery.rebuild import fill
 from lantai.storage import promises
 from tests.integration.command import Lantai, folder
 from tests.services import Server, bucket
@@ -112,6 +112,7 @@ def test_a_database_of_something_else_is_left_alone(lantai: Lantai, tmp_path: Pa
     done = lantai("rebuild", "--json")
     assert (done.code, done.error["kind"]) == (2, "UsageError")
     assert (lantai.folder / "catalog.db").read_bytes() == before
+    assert list(lantai.folder.glob("catalog.db.new*")) == []
 
 
 def test_until_the_new_one_is_whole_the_old_one_serves_and_nothing_told_meanwhile_is_lost(
@@ -121,7 +122,7 @@ def test_until_the_new_one_is_whole_the_old_one_serves_and_nothing_told_meanwhil
     told: list[Any] = []
 
     def busy(*arguments: Any, **more: Any) -> Any:
-        done = rebuild(*arguments, **more)
+        done = fill(*arguments, **more)
         told.append(lantai("list", "--json").objects)
         told.append(lantai.stored(folder(tmp_path / "late", {"活动-补.txt": "late\n"}))["package"])
         assert lantai("access", "set", ids[2], "open", "--reason", "期满").code == 0
@@ -129,7 +130,7 @@ def test_until_the_new_one_is_whole_the_old_one_serves_and_nothing_told_meanwhil
         told.append(answers(lantai))
         return done
 
-    with mock.patch("lantai.archive.rebuild", busy):
+    with mock.patch("lantai.recovery.rebuild.fill", busy):
         assert lantai("rebuild").code == 0
     assert len(told[0]) == 3
     assert answers(lantai) == told[2]
