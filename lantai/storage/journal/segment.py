@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, get_args
 
 from ...model import Agent, Entry, EntryKind
@@ -20,6 +21,7 @@ FORMAT = 1
 """Of segments and entries; a higher one was written by a newer lantai."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_KINDS = frozenset(get_args(EntryKind))
 
 
 class Newer(ValueError):
@@ -69,14 +71,16 @@ def decode(data: bytes) -> tuple[Segment, str]:
     if last + b"\n" != _line({"seal": seal}) or not data.endswith(b"\n"):
         raise ValueError("its seal is not that of its bytes")
     try:
-        head, *entries = (json.loads(line) for line in body.splitlines())
+        first, *lines = body.splitlines()
+        head = json.loads(first)
         if head["format"] > FORMAT:
             raise Newer(f"format {head['format']}")
         heads = {str(writer): Link(int(one["number"]), _seal(one["seal"])) for writer, one in head["heads"].items()}
         segment = Segment(
             archive=str(head["archive"]), writer=str(head["writer"]), number=int(head["number"]),
             previous=_seal(head["previous"]) if head["previous"] else "", heads=heads, at=_instant(head["at"]),
-            entries=tuple(map(entry_from_json, entries)),
+            # One after the other: what is parsed and not yet an entry costs the collector of garbage much.
+            entries=tuple([entry_from_json(json.loads(line)) for line in lines]),
         )  # fmt: skip
     except Newer:
         raise
@@ -97,18 +101,28 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 
 def entry_from_json(values: Mapping[str, Any]) -> Entry:
     """Raises ValueError, KeyError, TypeError: it is none."""
-    if values["kind"] not in get_args(EntryKind):
-        raise ValueError(f"unknown kind {values['kind']!r}")
-    ground = values["ground"] or {"code": "", "clause": ""}
-    by = Agent(_text(values["by"]["id"]), "person", _text(values["by"]["name"]))
-    if not isinstance(values["state"], dict):
-        raise TypeError("state")
-    return Entry(
-        id=_text(values["id"]), kind=values["kind"], subject_type=_text(values["subject"]["type"]),
-        subject=_text(values["subject"]["id"]), at=_instant(values["at"]), by=by, state=values["state"],
-        organization=_text(values["for"]), ground=_text(ground["code"]), clause=_text(ground["clause"]),
-        replaces=tuple(map(_text, values["replaces"])),
+    kind, subject, by, state = values["kind"], values["subject"], values["by"], values["state"]
+    ground = values["ground"] or _NO_GROUND
+    texts = (
+        values["id"], subject["type"], subject["id"], by["id"], by["name"], values["for"], ground["code"],
+        ground["clause"], *values["replaces"],
     )  # fmt: skip
+    if kind not in _KINDS:
+        raise ValueError(f"unknown kind {kind!r}")
+    "".join(texts)  # TypeError: not all are text
+    if not isinstance(state, dict):
+        raise TypeError("a state of another type")
+    id, subject_type, subject_id, _by, _name, organization, code, clause, *replaces = texts
+    at, person = _instant(values["at"]), _person(by["id"], by["name"])
+    return Entry(id, kind, subject_type, subject_id, at, person, state, organization, code, clause, tuple(replaces))
+
+
+_NO_GROUND: Mapping[str, str] = {"code": "", "clause": ""}
+
+
+@lru_cache(maxsize=1000)
+def _person(id: str, name: str) -> Agent:
+    return Agent(id, "person", name)
 
 
 def moment(at: datetime) -> str:
@@ -123,13 +137,7 @@ def _instant(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"an instant without a zone: {text!r}")
-    return at.astimezone(UTC)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}")
-    return value
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 def _seal(value: str) -> str:
