@@ -102,7 +102,7 @@ def test_both_languages_show_the_same_work(name: str) -> None:
 
 # What the guides write in the place of the end of an id.
 _ID = "1a2b3c4d"
-_FIRST_ID = "$(lantai list --json | grep -o 'urn:uuid:[0-9a-f-]*' | head -n 1)"
+_FIRST_ID = "${ID:=$(lantai list --json | grep -o 'urn:uuid:[0-9a-f-]*' | head -n 1)}"
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/user-guide.zh.md"])

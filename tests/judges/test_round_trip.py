@@ -31,7 +31,9 @@ def test_a_catalogue_of_any_version_made_from_the_store_equals_the_one_of_the_ti
 def test_a_catalogue_indexed_anew_equals_the_one_it_replaces(
     material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LANTAI_CATALOG__URL", f"sqlite:///{tmp_path}/anew.db")
+    url = f"sqlite:///{tmp_path}/anew.db"
+    Catalog.open(url).close()
+    monkeypatch.setenv("LANTAI_CATALOG__URL", url)
     with Archive(material.home, by="") as archive:
         assert not list(archive.catalog.packages())
         archive.index(material.package)
