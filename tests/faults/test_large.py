@@ -1,6 +1,6 @@
 """A file larger than one upload in S3 may be (5 GiB), over S3 and back. On demand: LANTAI_FAULTS=full.
 
-Its path is tested small in test_resume.py and test_s3.py.
+Its path is tested small in test_resume.py and test_s3.py. On Ceph alone: moto holds such a file in memory four times.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def lean(lantai: Lantai, *words: str | Path) -> None:
 
 
 @pytest.mark.skipif(os.environ.get("LANTAI_FAULTS") != "full", reason="takes long: set LANTAI_FAULTS=full")
-def test_a_file_larger_than_one_upload_may_be(moto_server: Server, tmp_path: Path) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": moto_server.access_key, "AWS_SECRET_ACCESS_KEY": moto_server.secret_key}
-    place = f"s3://{bucket(moto_server)}/large"
+def test_a_file_larger_than_one_upload_may_be(ceph_server: Server, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": ceph_server.access_key, "AWS_SECRET_ACCESS_KEY": ceph_server.secret_key}
+    place = f"s3://{bucket(ceph_server)}/large"
     outside = Lantai(tmp_path, keys)
-    assert outside("init", "home", "--store", place, "--endpoint-url", moto_server.endpoint_url).code == 0
+    assert outside("init", "home", "--store", place, "--endpoint-url", ceph_server.endpoint_url).code == 0
     lantai = Lantai(tmp_path / "home", keys)
     digest = film(tmp_path / "records")
     lean(lantai, "ingest", tmp_path / "records")
