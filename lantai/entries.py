@@ -219,7 +219,12 @@ class Entries:
         return {writer: Link(*link) for writer, link in self._catalog.chains().items()}
 
     def _send(self, chain: chains.Chain) -> chains.Chain:
-        """The chain, which may be a new one. One store has it whole then, and each that could be reached."""
+        """The chain, which is a new one if a store or the catalogue knows more of it than the home, which was put back.
+        One store has it whole then, and each that could be reached.
+        """
+        known = self._known().get(chain.writer)
+        if known is not None and known.number > (chain.head.number if chain.head else 0):
+            chain = self._own.begin()
         sent, failed = False, None
         for _name, root in self._stores.reachable(strict=False):
             try:
@@ -239,8 +244,10 @@ class Entries:
         return chain
 
     def _take_in_own(self, chain: chains.Chain) -> None:
-        for segment, seal in self._own.segments(chain, self._known().get(chain.writer)):
-            self._catalog.apply(segment.entries, writer=segment.writer, number=segment.number, seal=seal)
+        """From the home; what cannot be read there any more comes from a store."""
+        with suppress(ValueError, OSError):
+            for segment, seal in self._own.segments(chain, self._known().get(chain.writer)):
+                self._catalog.apply(segment.entries, writer=segment.writer, number=segment.number, seal=seal)
 
     def _take_in(self, store: Store) -> None:
         """What cannot be believed is passed over: lantai journal verify tells of it, and another store may have it."""

@@ -116,7 +116,7 @@ class Journal:
     def writing(self) -> Iterator[Chain]:
         """One process of the home writes at a time. The chain as it stands, a new one where none is ours.
 
-        Raises StoreUnavailable (the home's disk), Damaged (a segment of ours in the home is not as it was written).
+        Raises StoreUnavailable: the home's disk fails.
         """
         try:
             self._folder.mkdir(exist_ok=True)
@@ -130,16 +130,18 @@ class Journal:
             os.close(descriptor)
 
     def chain(self) -> Chain | None:
-        """None: this home has written nothing on this machine, or what it wrote came here with a copy of the home."""
+        """None: this home has written nothing on this machine, what it wrote came here with a copy of the home, or its
+        end cannot be read any more.
+        """
         try:
             values = json.loads((self._folder / "writer.json").read_text("utf-8"))
             writer, machine = str(values["writer"]), str(values["machine"])
+            if machine != self._here():
+                return None
+            number = max(self._numbers(writer), default=0)
+            return Chain(writer, Link(number, decode(self._load(writer, number))[1]) if number else None)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if machine != self._here():
-            return None
-        number = max(self._numbers(writer), default=0)
-        return Chain(writer, Link(number, decode(self._load(writer, number))[1]) if number else None)
 
     def _here(self) -> str:
         """This folder on this machine: a copy of the home must not go on with the chain of its original."""
@@ -176,7 +178,7 @@ class Journal:
         return Chain(chain.writer, Link(number, decode(data)[1]))
 
     def segments(self, chain: Chain, known: Link | None = None) -> Iterator[tuple[Segment, str]]:
-        """Those of the chain that come after known."""
+        """Those of the chain that come after known. ValueError, OSError: one cannot be read."""
         for number in range((known.number if known else 0) + 1, (chain.head.number if chain.head else 0) + 1):
             yield decode(self._load(chain.writer, number))
 
@@ -202,8 +204,11 @@ class Journal:
         if last > head:
             raise Ahead
         for number in range(last if last else 1, head + 1):
-            data = self._load(chain.writer, number)
             key = key_of(chain.writer, number)
+            try:
+                data = self._load(chain.writer, number)
+            except OSError as error:
+                raise unavailable(error, os.fsencode(self._folder / chain.writer)) from error
             try:
                 store.create(key, partial(_whole, data))
             except Exists:
