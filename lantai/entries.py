@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import chain as chain_of
@@ -25,6 +25,10 @@ from .storage.journal.verify import HOME, Count, merge, verify
 from .storage.linux import machine
 from .stores import Stores
 
+_SUBJECTS: Mapping[EntryKind, str] = {
+    "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
+    "store": "store",
+}  # fmt: skip
 _TOLD = 100
 """Findings of one check that its entry names; it counts them all."""
 
@@ -58,35 +62,43 @@ class Entries:
         it is new: what stands already is not decided again.
         """
         self.catch_up()
-        now = self._now()
-        standing = in_force(self._catalog.decisions(record))
-        same = (shown, reason, ground, clause, self._by.name)
-        if len(standing) == 1 and _said_by(standing[0]) == same:
-            (one,) = standing
-            if one.since == since or (since is None and one.since == one.at):
-                return one, False
-        entry = self._entry(
-            "decision", "record", record, {"shown": shown, "since": moment(since or now), "reason": reason}, at=now,
-            ground=ground, clause=clause, replaces=tuple(one.id for one in standing),
-        )  # fmt: skip
-        self.add([entry])
-        return next(one for one in self._catalog.decisions(record) if one.id == entry.id), True
+        present: list[Decision] = []
+
+        def entries() -> Iterator[Entry]:
+            now = self._now()
+            standing = in_force(self._catalog.decisions(record))
+            same = (shown, reason, ground, clause, self._by.name)
+            if len(standing) == 1 and _said_by(standing[0]) == same:
+                (one,) = standing
+                if one.since == since or (since is None and one.since == one.at):
+                    present.append(one)
+                    return
+            state = {"shown": shown, "since": moment(since or now), "reason": reason}
+            replaces = tuple(one.id for one in standing)
+            yield self._entry("decision", record, state, at=now, ground=ground, clause=clause, replaces=replaces)
+
+        added = self.add(entries)
+        if present:
+            return present[0], False
+        return next(one for one in self._catalog.decisions(record) if one.id == added[-1].id), True
 
     def withdraw(self, subject: RecordId, *, withdrawn: bool, reason: str) -> bool:
         """Hide a record, and so a package, from every open answer, or show it again. Whether that is new."""
         self.catch_up()
-        if self._catalog.is_withdrawn(subject) == withdrawn:
-            return False
-        told = [one for one in self._catalog.entries(subject) if one.kind == "withdrawal"]
-        replaced = {id for one in told for id in one.replaces}
-        standing = tuple(one.id for one in told if one.id not in replaced)
-        state = {"withdrawn": withdrawn, "reason": reason}
-        self.add([self._entry("withdrawal", "record", subject, state, at=self._now(), replaces=standing)])
-        return True
+
+        def entries() -> Iterator[Entry]:
+            if self._catalog.is_withdrawn(subject) != withdrawn:
+                told = [one for one in self._catalog.entries(subject) if one.kind == "withdrawal"]
+                replaced = {id for one in told for id in one.replaces}
+                standing = tuple(one.id for one in told if one.id not in replaced)
+                state = {"withdrawn": withdrawn, "reason": reason}
+                yield self._entry("withdrawal", subject, state, at=self._now(), replaces=standing)
+
+        return bool(self.add(entries))
 
     def exported(self, package: PackageId, *, version: int, form: str, files: int, octets: int, store: str) -> None:
         state = {"version": version, "as": form, "files": files, "bytes": octets, "store": store}
-        self._note([self._entry("export", "package", package, state, at=self._now())])
+        self._note([self._entry("export", package, state, at=self._now())])
 
     @contextmanager
     def checking(self, store: str) -> Iterator[Callable[[PackageId, Sequence[Finding]], None]]:
@@ -97,7 +109,7 @@ class Entries:
                 wrong = [one for one in findings if one.fatal]
                 told = [{"code": one.code, "subject": one.subject} for one in wrong[:_TOLD]]
                 state = {"store": store, "level": "full", "valid": not wrong, "errors": len(wrong), "findings": told}
-                add(self._entry("check", "package", package, state, at=self._now()))
+                add(self._entry("check", package, state, at=self._now()))
 
             yield note
 
@@ -109,7 +121,7 @@ class Entries:
             def note(package: PackageId, versions: int) -> None:
                 if versions:
                     state = {"from": source, "to": target, "versions": versions}
-                    add(self._entry("replication", "package", package, state, at=self._now()))
+                    add(self._entry("replication", package, state, at=self._now()))
 
             yield note
 
@@ -133,7 +145,7 @@ class Entries:
         """As add; but what was done is done, whether or not it can be entered now."""
         try:
             if entries:
-                self.add(entries)
+                self.add(lambda: entries)
         except LantaiError as error:
             self.unnoted.append(error)
 
@@ -143,39 +155,35 @@ class Entries:
             told = [one for one in self._catalog.entries(name) if one.kind == "store"]
             if not told or told[-1].state != state:
                 replaces = tuple(one.id for one in told[-1:])
-                yield self._entry("store", "store", name, state, at=self._now(), replaces=replaces)
+                yield self._entry("store", name, state, at=self._now(), replaces=replaces)
 
     def _entry(
-        self, kind: EntryKind, subject_type: str, subject: str, state: Mapping[str, Any], *, at: datetime,
+        self, kind: EntryKind, subject: str, state: Mapping[str, Any], *, at: datetime,
         ground: str = "", clause: str = "", replaces: tuple[str, ...] = (),
     ) -> Entry:  # fmt: skip
-        return Entry(
-            self._new_id(),
-            kind,
-            subject_type,
-            subject,
-            at,
-            self._by,
-            state,
-            self._organization,
-            ground,
-            clause,
-            replaces,
-        )
+        by, organization = self._by, self._organization
+        subject_type = _SUBJECTS[kind]
+        return Entry(self._new_id(), kind, subject_type, subject, at, by, state, organization, ground, clause, replaces)
 
-    def add(self, entries: Sequence[Entry]) -> None:
-        """They count: each is in every store that can be reached, and in the catalogue.
+    def add(self, entries: Callable[[], Iterable[Entry]]) -> list[Entry]:
+        """They count: each is in every store that can be reached, and in the catalogue. entries: called when no other
+        process of this home adds any, and the catalogue knows all that this home wrote. What was added.
 
         Raises StoreUnavailable if no store took them: then they are sent before anything new. Damaged.
         """
         with self._own.writing() as chain:
             chain = self._send(chain)
+            self._take_in_own(chain)
+            added = list(entries())
+            if not added:
+                return added
             heads = {writer: link for writer, link in self._known().items() if writer != chain.writer}
-            left = chain_of(self._configured(), entries)
+            left = chain_of(self._configured(), added)
             while some := list(islice(left, chains.MOST)):
                 chain = self._own.append(chain, some, heads=heads, at=self._now())
             self._send(chain)
             self._take_in_own(chain)
+            return added
 
     def catch_up(self) -> None:
         """Send what was not, and take in what any store has that the catalogue lacks. Damaged, StoreUnavailable."""

@@ -7,6 +7,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -348,3 +349,14 @@ def test_a_journal_of_a_newer_lantai_is_refused(stocked: tuple[Lantai, str]) -> 
     assert (done.code, done.error["kind"]) == (2, "UsageError")
     assert "newer" in done.error["what"]
     assert lantai("journal", "verify", "--json").code == 1
+
+
+def test_commands_of_one_home_that_decide_at_once_do_not_conflict(stocked: tuple[Lantai, str]) -> None:
+    lantai, id = stocked
+    with ThreadPoolExecutor(4) as pool:
+        words = ["open", "description", "closed", "2051-01-01"]
+        done = list(pool.map(lambda word: lantai.process("access", "set", id, word, "--reason", word), words))
+    assert [one.code for one in done] == [0] * 4, done
+    value = shown(lantai, id)
+    assert (len(value["decisions"]), value["conflict"]) == (5, False)
+    assert lantai("journal", "verify").code == 0
