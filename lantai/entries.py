@@ -215,7 +215,8 @@ class Entries:
 
     def listed(self, subjects: Container[str] | None) -> Iterator[Entry]:
         """What a store's journal says of them, or of all, in the order of time: a stream. Damaged, StoreUnavailable."""
-        store = next(root.store for _name, root in self._stores.reachable(strict=False))
+        found = next((root for _name, root in self._stores.reachable(strict=False)), None)
+        store = (found or self._stores.root(self._stores.primary)).store
 
         def chain(writer: str) -> Iterator[Entry]:
             for segment, _seal in chains.segments(store, self._archive, writer):

@@ -195,6 +195,7 @@ def test_an_entry_waits_in_the_home_while_no_store_can_take_it(stocked: tuple[La
     done = lantai("access", "set", id, "open", "--reason", "期满", "--json")
     assert done.code == 1
     assert shown(lantai, id)["holds"]["shown"] == "closed"
+    assert lantai("journal", "list", "--json").error["kind"] == "NotFound"
     away.rename(store)
     set_access(lantai, id, "description")
     assert lantai("journal", "verify").code == 0
