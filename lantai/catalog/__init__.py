@@ -13,6 +13,7 @@ A database serves any number of processes: readers never wait, writers wait for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,11 +23,12 @@ from ..access import Exposure
 from ..errors import NotFound
 from ..messages import _
 from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, PayloadFile, RecordId, Version
-from . import index as indexing
 from . import journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
+from .pen import Pen
 from .rows import FONDS, UNKNOWN, Access, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
+from .writing import Writing
 
 __all__ = [
     "FONDS",
@@ -92,33 +94,32 @@ class Catalog:
     ) -> None:
         self.close()
 
-    def index(self, package: Package, files: Iterable[PayloadFile], *, earlier: Iterable[str] = ()) -> None:
-        """Take in a package: all of it or nothing. files: those of its newest version, each once, in any order;
-        earlier: Package.content of versions before that one, which may be known already.
-
-        The only way in: live work and rebuild both call it, so that a rebuilt catalogue cannot differ. Idempotent; an
-        older version than the one indexed changes nothing. Memory does not grow with the number of files.
-        """
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """To be told of much at once: all of it counts when this ends, or nothing. Others wait to write so long."""
         with self._database.writing() as connection:
-            indexing.index(connection, package, files, earlier)
+            pen = Pen(connection)
+            yield Writing(pen)
+            pen.flush()
+
+    def index(self, package: Package, files: Iterable[PayloadFile], *, earlier: Iterable[str] = ()) -> None:
+        """See Writing.index."""
+        with self.writing() as told:
+            told.index(package, files, earlier=earlier)
 
     def keep(self, package: PackageId, copies: Iterable[Copy]) -> None:
-        """Note where versions of an indexed package lie. Idempotent."""
-        with self._database.writing() as connection:
-            queries.keep(connection, package, copies)
+        """See Writing.keep."""
+        with self.writing() as told:
+            told.keep(package, copies)
+
+    def apply(self, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
+        """See Writing.apply."""
+        with self.writing() as told:
+            told.apply(segment, writer=writer, number=number, seal=seal)
 
     def copies(self, id: PackageId) -> tuple[Copy, ...]:
         """Where its versions were last seen, by version and store. Raises NotFound."""
         return self._of_package(id, queries.copies)
-
-    def apply(self, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
-        """Take in a segment of the journal: all of it or nothing. The only way in beside index(), and idempotent too.
-
-        Segments of one chain come in their order; those of several chains, and packages, in any: what follows from
-        them is the same.
-        """
-        with self._database.writing() as connection:
-            journal.apply(connection, segment, writer=writer, number=number, seal=seal)
 
     def chains(self) -> dict[str, tuple[int, str]]:
         """How far each chain of the journal was taken in: number and seal of its last segment, by writer."""
@@ -225,8 +226,13 @@ class Catalog:
 
     def version_of(self, package: PackageId) -> int | None:
         """The version that is indexed."""
+        return self.versions_of([package]).get(package)
+
+    def versions_of(self, packages: Iterable[PackageId]) -> dict[PackageId, int]:
+        """The versions that are indexed; those of which none is are left out."""
+        asked = select(t.packages.c.id, t.packages.c.version).where(t.packages.c.id.in_(list(packages)))
         with self._database.reading() as connection:
-            return connection.scalars(select(t.packages.c.version).where(t.packages.c.id == package)).one_or_none()
+            return {row.id: row.version for row in connection.execute(asked)}
 
     def resolve(self, text: str) -> Found:
         """What text names: an id with or without urn:uuid:, the last six or more hex digits of one, a reference code.

@@ -1,20 +1,21 @@
 """Writing: a package and its files into the tables, in one transaction of the caller.
 
-What is in the catalogue already and did not change stays; everything else is replaced. Rows go in many at a time.
+What is in the catalogue already and did not change stays; everything else is replaced.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from ..model import Decision, Format, Package, PayloadFile, Place, Record, RecordId
 from . import search
 from . import tables as t
+from .pen import Pen
 from .queries import StoredRecord, stored_files, stored_records
 from .rows import UNKNOWN, FileRow
 
@@ -23,23 +24,32 @@ T = TypeVar("T")
 _CHUNK = 1000
 """Files that are in memory at once."""
 
+# Built once: a statement of SQLAlchemy's takes longer to build than to run.
+_STORED = select(t.packages.c.key, t.packages.c.version).where(t.packages.c.id == bindparam("id"))
+_MET = select(t.records.c.id).where(t.records.c.id.in_(bindparam("ids", expanding=True)))
 
-def index(connection: Connection, package: Package, files: Iterable[PayloadFile], earlier: Iterable[str]) -> None:
+_COUNT_PACKAGE = "UPDATE packages SET files = :files, bytes = :bytes WHERE key = :key"
+_COUNT_RECORD = "UPDATE records SET files = :files WHERE key = :key"
+
+
+def index(pen: Pen, package: Package, files: Iterable[PayloadFile], earlier: Iterable[str]) -> None:
     """See Catalog.index."""
-    stored = connection.execute(
-        select(t.packages.c.key, t.packages.c.version).where(t.packages.c.id == package.id)
-    ).one_or_none()
+    ids = {package.id, *(record.id for record in package.records)}
+    if not pen.ids.isdisjoint(ids):
+        pen.flush()
+    stored = pen.connection.execute(_STORED, {"id": package.id}).one_or_none()
     if stored is not None and stored.version > package.version:
         return
-    key = _package(connection, package, None if stored is None else stored.key)
+    pen.ids |= ids
+    key = _package(pen, package, None if stored is None else stored.key)
     for content in dict.fromkeys((*earlier, package.content)):
-        held = {"content": content, "package": key}
-        if content and not _holds(connection, t.contents, held):
-            _insert(connection, t.contents, [held])
-    keys, gone = _records(connection, key, package)
-    _files(connection, key, package, files, keys, fresh=stored is None)
-    # Only now does no file belong to them any more.
-    _remove(connection, t.records, gone, search.remove_records)
+        if content:
+            pen.add(t.contents, once=True, content=content, package=key)
+    keys, gone = _records(pen, key, package, fresh=stored is None)
+    _files(pen, key, package, files, keys, fresh=stored is None)
+    if gone:
+        pen.flush()  # only now does no file belong to them any more
+        _remove(pen.connection, t.records, gone, search.remove_records)
 
 
 def owners(records: Sequence[Record]) -> Callable[[str], RecordId]:
@@ -63,100 +73,69 @@ def owners(records: Sequence[Record]) -> Callable[[str], RecordId]:
     return lambda path: described.get(path) or folder(path.rpartition("/")[0])
 
 
-def _package(connection: Connection, package: Package, known: int | None) -> int:
+def _package(pen: Pen, package: Package, known: int | None) -> int:
     """Write what is of the package as a whole; its key."""
-    key = known or _next(connection, t.packages)
-    values = {
+    key = known or pen.key(t.packages)
+    values: dict[str, Any] = {
         "id": package.id,
         "version": package.version,
         "created": package.versions[0].at,
         "submission": package.submission,
     }
     if known is None:
-        connection.execute(insert(t.packages).values(key=key, files=0, bytes=0, **values))
+        pen.add(t.packages, key=key, files=0, bytes=0, **values)
     else:
-        connection.execute(update(t.packages).where(t.packages.c.key == key).values(**values))
+        pen.connection.execute(update(t.packages).where(t.packages.c.key == key).values(**values))
         for table in (t.event_agents, t.events, t.agents, t.versions):
-            connection.execute(delete(table).where(table.c.package == key))
-    _insert(
-        connection,
-        t.versions,
-        [
-            {"package": key, "number": one.number, "at": one.at, "by": one.by, "reason": one.reason}
-            for one in package.versions
-        ],
-    )
-    _insert(
-        connection,
-        t.agents,
-        [
-            {"package": key, "position": at, "id": one.id, "kind": one.kind, "name": one.name, "version": one.version}
-            for at, one in enumerate(package.agents)
-        ],
-    )
-    _insert(
-        connection,
-        t.events,
-        [
-            {
-                "package": key,
-                "position": at,
-                "id": one.id,
-                "kind": one.kind,
-                "at": one.at,
-                "outcome": one.outcome,
-                "detail": one.detail,
-                "objects": one.objects,
-            }
-            for at, one in enumerate(package.events)
-        ],
-    )
-    _insert(
-        connection,
-        t.event_agents,
-        [
-            {"package": key, "event": one.id, "position": at, "agent": agent}
-            for one in package.events
-            for at, agent in enumerate(one.agents)
-        ],
-    )
-    decide(connection, package.access)
+            pen.connection.execute(delete(table).where(table.c.package == key))
+    for one in package.versions:
+        pen.add(t.versions, package=key, number=one.number, at=one.at, by=one.by, reason=one.reason)
+    for at, agent in enumerate(package.agents):
+        pen.add(
+            t.agents, package=key, position=at, id=agent.id, kind=agent.kind, name=agent.name, version=agent.version
+        )
+    for at, event in enumerate(package.events):
+        pen.add(
+            t.events, package=key, position=at, id=event.id, kind=event.kind, at=event.at, outcome=event.outcome,
+            detail=event.detail, objects=event.objects,
+        )  # fmt: skip
+        for place, name in enumerate(event.agents):
+            pen.add(t.event_agents, package=key, event=event.id, position=place, agent=name)
+    decide(pen, package.access)
     return key
 
 
-def decide(connection: Connection, decision: Decision) -> None:
+def decide(pen: Pen, decision: Decision) -> None:
     """A decision once made never changes; another one may replace it."""
-    if not _holds(connection, t.decisions, {"id": decision.id}):
-        values = {name: getattr(decision, name) for name in t.decisions.columns.keys()}  # noqa: SIM118  no dict
-        _insert(connection, t.decisions, [values])
-        _insert(connection, t.replacements, [{"decision": decision.id, "replaced": one} for one in decision.replaces])
+    pen.add(t.decisions, once=True, **{name: getattr(decision, name) for name in t.decisions.columns.keys()})  # noqa: SIM118  no dict
+    for one in decision.replaces:
+        pen.add(t.replacements, once=True, decision=decision.id, replaced=one)
 
 
-def _records(connection: Connection, package: int, told: Package) -> tuple[dict[RecordId, int], list[int]]:
+def _records(pen: Pen, package: int, told: Package, *, fresh: bool) -> tuple[dict[RecordId, int], list[int]]:
     """The key of every record of the package, and the keys of those that are no longer in it."""
     places: dict[RecordId, list[Place]] = {record.id: [] for record in told.records}
     for place in told.places:
         places[place.record].append(place)
-    stored = {one.record.id: one for one in stored_records(connection, t.records.c.package == package)}
+    stored: dict[RecordId, StoredRecord] = {}
+    if not fresh:
+        stored = {one.record.id: one for one in stored_records(pen.connection, t.records.c.package == package)}
     # A record may have been known before it came into a package.
     for some in _chunks([one.id for one in told.records if one.id not in stored]):
-        stored.update((one.record.id, one) for one in stored_records(connection, t.records.c.id.in_(some)))
-    first = _next(connection, t.records)
+        if pen.connection.execute(_MET, {"ids": some}).first() is not None:
+            stored.update((one.record.id, one) for one in stored_records(pen.connection, t.records.c.id.in_(some)))
     keys: dict[RecordId, int] = {}
-    changed: list[StoredRecord] = []
-    here: set[int] = set()
     for position, record in enumerate(told.records):
         known = stored.pop(record.id, None)
-        key = known.key if known else first + position
+        keys[record.id] = known.key if known else pen.key(t.records)
         standing = tuple(sorted(places[record.id], key=lambda place: place.hierarchy))
-        new = StoredRecord(key, position, record, standing, known.files if known else 0)
-        keys[record.id] = key
-        if known is None or known != new:
-            changed.append(new)
-            if known is not None:
-                _forget(connection, key)
-                here.add(key)
-    _write_records(connection, package, changed, here)
+        new = StoredRecord(keys[record.id], position, record, standing, known.files if known else 0)
+        if known is None:
+            _record(pen, package, new)
+        elif known != new:
+            pen.flush()
+            _forget(pen.connection, known.key)
+            _record(pen, package, new, here=True)
     return keys, [one.key for one in stored.values()]
 
 
@@ -167,51 +146,47 @@ def _forget(connection: Connection, record: int) -> None:
     search.remove_records(connection, [record])
 
 
-def _write_records(connection: Connection, package: int, changed: Sequence[StoredRecord], here: Set[int]) -> None:
-    """here: the keys of those that have a row already."""
-    rows: dict[Table, list[dict[str, Any]]] = {
-        table: [] for table in (t.records, t.elements, t.dates, t.extents, t.record_paths, t.places)
-    }
-    for key, position, record, places, _count in changed:
-        said = record.description
-        values = {"package": package, "position": position, "level": said.level, "title": said.title}
-        if key in here:
-            connection.execute(update(t.records).where(t.records.c.key == key).values(**values))
-        else:
-            rows[t.records].append({"key": key, "id": record.id, **values})
-        parts = {
-            t.elements: (("term", "value", "language", "scheme"), said.elements),
-            t.dates: (("text", "earliest", "latest", "approximate", "edtf"), said.dates),
-            t.extents: (("number", "unit"), said.extents),
-        }
-        for table, (names, things) in parts.items():
-            for at, thing in enumerate(things):
-                rows[table].append({"record": key, "position": at} | {name: getattr(thing, name) for name in names})
-        rows[t.record_paths] += ({"record": key, "position": at, "path": path} for at, path in enumerate(record.paths))
-        for place in places:
-            names = ("hierarchy", "parent", "position", "reference_code")
-            rows[t.places].append({"record": key} | {name: getattr(place, name) for name in names})
-    for table, values_of in rows.items():
-        _insert(connection, table, values_of)
-    search.add_records(connection, [one.key for one in changed])
+def _record(pen: Pen, package: int, stored: StoredRecord, *, here: bool = False) -> None:
+    """here: there is a row of it already."""
+    key, position, record, places, _count = stored
+    said = record.description
+    values: dict[str, Any] = {"package": package, "position": position, "level": said.level, "title": said.title}
+    if here:
+        pen.connection.execute(update(t.records).where(t.records.c.key == key).values(**values))
+    else:
+        pen.add(t.records, key=key, id=record.id, files=0, **values)
+    for at, element in enumerate(said.elements):
+        pen.add(
+            t.elements, record=key, position=at, term=element.term, value=element.value, language=element.language,
+            scheme=element.scheme,
+        )  # fmt: skip
+    for at, span in enumerate(said.dates):
+        pen.add(
+            t.dates, record=key, position=at, text=span.text, earliest=span.earliest, latest=span.latest,
+            approximate=span.approximate, edtf=span.edtf,
+        )  # fmt: skip
+    for at, extent in enumerate(said.extents):
+        pen.add(t.extents, record=key, position=at, number=extent.number, unit=extent.unit)
+    for at, path in enumerate(record.paths):
+        pen.add(t.record_paths, record=key, position=at, path=path)
+    for place in places:
+        pen.add(
+            t.places, record=key, hierarchy=place.hierarchy, parent=place.parent, position=place.position,
+            reference_code=place.reference_code,
+        )  # fmt: skip
+    codes = [("reference_code", place.reference_code) for place in places if place.reference_code is not None]
+    search.add_record(pen, key, [*((one.term, one.value) for one in said.elements), *codes])
 
 
 def _files(
-    connection: Connection,
-    package: int,
-    told: Package,
-    files: Iterable[PayloadFile],
-    keys: Mapping[RecordId, int],
-    *,
-    fresh: bool,
+    pen: Pen, package: int, told: Package, files: Iterable[PayloadFile], keys: Mapping[RecordId, int], *, fresh: bool
 ) -> None:
     owner = owners(told.records)
     puids: Counter[str] = Counter()
     of_record: Counter[RecordId] = Counter()
     size = 0
     mine = select(t.files.c.key).where(t.files.c.package == package)
-    unseen = set() if fresh else set(connection.scalars(mine))
-    writer = _Files(connection, package)
+    unseen = set() if fresh else set(pen.connection.scalars(mine))
     for some in _chunks(files):
         rows = [FileRow(told.id, owner(file.path), file) for file in some]
         for row in rows:
@@ -219,95 +194,60 @@ def _files(
             of_record[row.record] += 1
             size += row.file.digests.size or 0
         if not fresh:
+            pen.flush()
             here = (t.files.c.package == package) & t.files.c.path.in_([row.file.path for row in rows])
-            known = {one.row.file.path: one for one in stored_files(connection, here)}
+            known = {one.row.file.path: one for one in stored_files(pen.connection, here)}
             unseen.difference_update(one.key for one in known.values())
             rows = [row for row in rows if row.file.path not in known or known[row.file.path].row != row]
             replaced = [known[row.file.path].key for row in rows if row.file.path in known]
-            _remove(connection, t.files, replaced, search.remove_files)
-        writer.write(rows, keys)
-    _remove(connection, t.files, sorted(unseen), search.remove_files)
-    _count(connection, package, puids, size, {keys[record]: count for record, count in of_record.items()})
+            _remove(pen.connection, t.files, replaced, search.remove_files)
+        for row in rows:
+            _file(pen, package, keys[row.record], row.file)
+    _remove(pen.connection, t.files, sorted(unseen), search.remove_files)
+    if not fresh:
+        pen.connection.execute(delete(t.package_formats).where(t.package_formats.c.package == package))
+        pen.connection.execute(update(t.records).where(t.records.c.package == package).values(files=0))
+    pen.then(_COUNT_PACKAGE, key=package, files=puids.total(), bytes=size)
+    for puid, count in puids.items():
+        pen.add(t.package_formats, package=package, puid=puid, files=count)
+    for record, count in of_record.items():
+        pen.then(_COUNT_RECORD, key=keys[record], files=count)
 
 
-def _count(connection: Connection, package: int, puids: Counter[str], size: int, of_record: Mapping[int, int]) -> None:
-    mine = t.packages.c.key == package
-    connection.execute(update(t.packages).where(mine).values(files=puids.total(), bytes=size))
-    connection.execute(delete(t.package_formats).where(t.package_formats.c.package == package))
-    _insert(connection, t.package_formats, [{"package": package, "puid": p, "files": n} for p, n in puids.items()])
-    counted = connection.execute(select(t.records.c.key, t.records.c.files).where(t.records.c.package == package))
-    for key, count in counted.all():
-        if of_record.get(key, 0) != count:
-            connection.execute(update(t.records).where(t.records.c.key == key).values(files=of_record.get(key, 0)))
+def _file(pen: Pen, package: int, record: int, file: PayloadFile) -> None:
+    key = pen.key(t.files)
+    name = None if file.original_name == file.path else file.original_name
+    pen.add(
+        t.files, key=key, id=file.id, package=package, record=record, path=file.path, original_name=name,
+        size=file.digests.size, modified=file.modified,
+    )  # fmt: skip
+    for algorithm, value in file.digests.values.items():
+        pen.add(t.digests, file=key, algorithm=algorithm, value=value)
+    for at, answer in enumerate(file.formats):
+        known = _format(pen, answer)
+        pen.add(
+            t.identifications, file=key, position=at, format=known, basis=answer.basis, warning=answer.warning
+        )  # fmt: skip
+    for at, event in enumerate(file.events):
+        pen.add(t.file_events, file=key, position=at, package=package, event=event)
+    search.add_file(pen, key, file.original_name)
 
 
-class _Files:
-    """Writes files and all that is theirs; by plain SQL and tuples, since a package may have a million of them."""
-
-    def __init__(self, connection: Connection, package: int) -> None:
-        self._connection = connection
-        self._package = package
-        self._next = _next(connection, t.files)
-        self._formats: dict[tuple[str | None, ...], int] = {}
-
-    def write(self, rows: Sequence[FileRow], records: Mapping[RecordId, int]) -> None:
-        if not rows:
-            return
-        files, digests, answers, events, names = [], [], [], [], []
-        for key, row in enumerate(rows, self._next):
-            file = row.file
-            name = None if file.original_name == file.path else t.name_bytes(file.original_name)
-            modified = None if file.modified is None else t.instant(file.modified)
-            files.append(
-                (key, file.id, self._package, records[row.record], file.path, name, file.digests.size, modified)
-            )
-            names.append((key, file.original_name))
-            for algorithm, value in file.digests.values.items():
-                digests.append((key, algorithm, value))
-            for at, answer in enumerate(file.formats):
-                answers.append((key, at, self._format(answer), answer.basis, answer.warning))
-            for at, event in enumerate(file.events):
-                events.append((key, at, self._package, event))
-        self._next += len(rows)
-        self._insert("files (key, id, package, record, path, original_name, size, modified)", files)
-        self._insert("digests (file, algorithm, value)", digests)
-        self._insert("identifications (file, position, format, basis, warning)", answers)
-        self._insert("file_events (file, position, package, event)", events)
-        search.add_files(self._connection, names)
-
-    def _insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            self._connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({marks})", list(rows))
-
-    def _format(self, answer: Format) -> int:
-        same = (answer.puid, answer.name, answer.version, answer.mime, answer.tool, answer.signature)
-        key = self._formats.get(same)
+def _format(pen: Pen, answer: Format) -> int:
+    same = (answer.puid, answer.name, answer.version, answer.mime, answer.tool, answer.signature)
+    key = pen.formats.get(same)
+    if key is None:
+        pen.flush()
+        values: dict[str, Any] = {
+            name: getattr(answer, name) for name in ("puid", "name", "version", "mime", "tool", "signature")
+        }
+        equal = [t.formats.c[name].is_not_distinct_from(value) for name, value in values.items()]
+        key = pen.connection.execute(select(t.formats.c.key).where(*equal)).scalar_one_or_none()
         if key is None:
-            values = {name: getattr(answer, name) for name in ("puid", "name", "version", "mime", "tool", "signature")}
-            equal = [t.formats.c[name].is_not_distinct_from(value) for name, value in values.items()]
-            key = self._connection.execute(select(t.formats.c.key).where(*equal)).scalar_one_or_none()
-            if key is None:
-                key = _next(self._connection, t.formats)
-                _insert(self._connection, t.formats, [{"key": key, **values}])
-            self._formats[same] = key
-        return key
-
-
-def _next(connection: Connection, table: Table) -> int:
-    """A key that is free, and so are all above it: the caller alone may write."""
-    column: Column[int] = table.c.key
-    return int(connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()) + 1
-
-
-def _holds(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
-    equal = [table.c[name] == value for name, value in values.items()]
-    return connection.execute(select(1).select_from(table).where(*equal)).first() is not None
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
+            key = pen.key(t.formats)
+            pen.add(t.formats, key=key, **values)
+        pen.formats[same] = key
+    return key
 
 
 def _remove(

@@ -17,10 +17,12 @@ from ..access import timeline as over_time
 from ..model import Agent, Decision, Entry, RecordId
 from . import tables as t
 from .index import decide
+from .pen import Pen
 
 
-def apply(connection: Connection, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
+def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
     """See Catalog.apply."""
+    connection = pen.connection
     known = connection.execute(select(t.chains.c.number).where(t.chains.c.writer == writer)).scalar_one_or_none() or 0
     if number <= known:
         return
@@ -29,13 +31,15 @@ def apply(connection: Connection, segment: Sequence[Entry], *, writer: str, numb
         connection.execute(update(t.chains).where(t.chains.c.writer == writer).values(number=number, seal=seal))
     else:
         connection.execute(insert(t.chains).values(writer=writer, number=number, seal=seal))
-    if not segment:
-        return
-    connection.execute(insert(t.entries), [_row(one, writer, number) for one in segment])
     for entry in segment:
+        pen.add(
+            t.entries, id=entry.id, writer=writer, number=number, kind=entry.kind, subject=entry.subject, at=entry.at,
+            body=_body(entry),
+        )  # fmt: skip
         if entry.kind == "decision":
-            decide(connection, decision_of(entry))
+            decide(pen, decision_of(entry))
     for subject in {entry.subject for entry in segment if entry.kind == "withdrawal"}:
+        pen.flush()
         connection.execute(delete(t.withdrawn).where(t.withdrawn.c.subject == subject))
         if _holds_back(entries(connection, subject)):
             connection.execute(insert(t.withdrawn).values(subject=subject))
@@ -57,15 +61,12 @@ def decision_of(entry: Entry) -> Decision:
     )  # fmt: skip
 
 
-def _row(entry: Entry, writer: str, number: int) -> dict[str, Any]:
+def _body(entry: Entry) -> str:
     rest = {
         "subject_type": entry.subject_type, "by": [entry.by.id, entry.by.name], "state": entry.state,
         "organization": entry.organization, "ground": entry.ground, "clause": entry.clause, "replaces": entry.replaces,
     }  # fmt: skip
-    return {
-        "id": entry.id, "writer": writer, "number": number, "kind": entry.kind, "subject": entry.subject,
-        "at": entry.at, "body": json.dumps(rest, ensure_ascii=False),
-    }  # fmt: skip
+    return json.dumps(rest, ensure_ascii=False)
 
 
 def _entry(row: Any) -> Entry:

@@ -15,9 +15,7 @@ from sqlalchemy import (
     Table,
     and_,
     case,
-    delete,
     func,
-    insert,
     select,
 )
 
@@ -247,14 +245,6 @@ def versions(connection: Connection, package: PackageId) -> tuple[Version, ...]:
 def copies(connection: Connection, package: PackageId) -> tuple[Copy, ...]:
     rows = _of_package(connection, t.copies, package)
     return tuple(Copy(row.number, row.store, row.since) for row in rows)
-
-
-def keep(connection: Connection, package: PackageId, copies: Iterable[Copy]) -> None:
-    key = connection.scalars(select(t.packages.c.key).where(t.packages.c.id == package)).one()
-    for one in copies:
-        row = {"package": key, "number": one.number, "store": one.store}
-        connection.execute(delete(t.copies).where(and_(*(t.copies.c[name] == row[name] for name in row))))
-        connection.execute(insert(t.copies).values(**row, since=one.since))
 
 
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:

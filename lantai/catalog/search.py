@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, Row, select, text
 
 from . import tables
+from .pen import Pen
 from .rows import FONDS, RecordHit, Snippet
 from .tables import SEARCH_TABLES, elements, files, places, records
 from .tokens import TOKENIZER, Phrase, find, joined, phrases
@@ -57,21 +58,18 @@ def search(connection: Connection, query: str, after: int, limit: int | None) ->
             yield _hit(row, described.get(row.key, ()), wanted)
 
 
-def add_records(connection: Connection, keys: Sequence[int]) -> None:
-    """Index the descriptions and reference codes that the catalogue has of these records."""
-    for start in range(0, len(keys), 500):
-        documents = []
-        for key, said in _texts(connection, keys[start : start + 500]).items():
-            title = joined(*(value for term, value in said if term == TITLE))
-            body = joined(*(value for term, value in said if term != TITLE))
-            documents.append((key, title, body))
-        connection.exec_driver_sql("INSERT INTO record_words (rowid, title, body) VALUES (?, ?, ?)", documents)
+def add_record(pen: Pen, key: int, said: Sequence[tuple[str, str]]) -> None:
+    """Index a record's description and reference codes. said: term and value of each."""
+    title = joined(*(value for term, value in said if term == TITLE))
+    body = joined(*(value for term, value in said if term != TITLE))
+    pen.then(
+        "INSERT INTO record_words (rowid, title, body) VALUES (:key, :title, :body)", key=key, title=title, body=body
+    )
 
 
-def add_files(connection: Connection, names: Iterable[tuple[int, str]]) -> None:
-    """Index files by key and original name. names must not be empty."""
-    documents = [(key, joined(name)) for key, name in names]
-    connection.exec_driver_sql("INSERT INTO file_words (rowid, name) VALUES (?, ?)", documents)
+def add_file(pen: Pen, key: int, name: str) -> None:
+    """Index a file's original name."""
+    pen.then("INSERT INTO file_words (rowid, name) VALUES (:key, :name)", key=key, name=joined(name))
 
 
 def remove_records(connection: Connection, keys: Iterable[int]) -> None:
@@ -96,16 +94,20 @@ def reindex(connection: Connection) -> None:
     state = tables.state
     for name in SEARCH_TABLES:
         connection.exec_driver_sql(f"DELETE FROM {name}")
+    pen = Pen(connection)
     last = 0
     key = records.c.key
     while keys := connection.scalars(select(key).where(key > last).order_by(key).limit(1000)).all():
-        add_records(connection, keys)
+        for one, said in _texts(connection, keys).items():
+            add_record(pen, one, said)
         last = keys[-1]
     last = 0
     columns = select(files.c.key, files.c.path, files.c.original_name).order_by(files.c.key).limit(5000)
     while rows := connection.execute(columns.where(files.c.key > last)).all():
-        add_files(connection, [(row.key, row.original_name or row.path) for row in rows])
+        for row in rows:
+            add_file(pen, row.key, row.original_name or row.path)
         last = rows[-1].key
+    pen.flush()
     connection.execute(state.delete().where(state.c.name == "tokenizer"))
     connection.execute(state.insert().values(name="tokenizer", value=str(TOKENIZER)))
 

@@ -23,17 +23,21 @@ Read = Callable[[str], Iterable[bytes]]
 T = TypeVar("T")
 
 
-def read_package(package: PackageId, versions: Sequence[Version], read: Read) -> Package:
-    """What a version's documents say of its package. Raises Damaged for a document that is not lantai's."""
+def read_package(
+    package: PackageId, versions: Sequence[Version], read: Read, original: Iterable[premis.Statement] | None = None
+) -> Package:
+    """What a version's documents say of its package. original: what read_original gives, if that was read already.
+
+    Raises Damaged for a document that is not lantai's.
+    """
     place = anatomy.base(package)
     events: list[Event] = []
     agents: dict[str, Agent] = {}
     access: Decision | None = None
     submission = ""
-    for statement in chain(
-        statements(read, place + anatomy.PREMIS),
-        statements(read, place + anatomy.ORIGINAL + anatomy.PREMIS, objects=False),
-    ):
+    if original is None:
+        original = statements(read, place + anatomy.ORIGINAL + anatomy.PREMIS, objects=False)
+    for statement in chain(statements(read, place + anatomy.PREMIS), original):
         match statement:
             case Event():
                 events.append(statement)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 from ..catalog import Catalog, Copy
 from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
 from ..model import Finding, PackageId
-from ..package.index import index
+from ..package.index import Told, index, read
 from ..storage import journal
 from ..storage.journal import Link
 from ..storage.ocfl import Root
 
 Progress: TypeAlias = Callable[[int, int], None]
 """So many packages, so many bytes more."""
+
+
+_TOGETHER = 100
+"""Packages that the catalogue is told in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +75,16 @@ def fill(
     other stores the source is compared. Raises StoreUnavailable; a package that is Damaged is a finding.
     """
     root, findings, packages, entries = roots[source], list[Finding](), 0, 0
-    for package in root.packages():
-        try:
-            if new.version_of(package) != root.head(package):
-                index(new, root, package)
-            new.keep(package, _copies(package, roots))
-            packages += 1
-        except Damaged as error:
-            findings.append(Finding.of("rebuild-damaged", package, reason=f"{error.subject}: {error.what}"))
-        progress(1, 0)
+    every = root.packages()
+    while some := list(islice(every, _TOGETHER)):
+        found = list(_packages(new, some, root, findings))
+        with new.writing() as writing:
+            for package, told in found:
+                if told is not None and told.files is not None:
+                    writing.index(told.package, told.files, earlier=told.earlier)
+                writing.keep(package, _copies(package, roots))
+        packages += len(found)
+        progress(len(some), 0)
     for writer in journal.writers(root.store):
         try:
             entries += _take_in(new, root, archive, writer)
@@ -86,6 +92,21 @@ def fill(
             findings.append(Finding.of("rebuild-journal", error.subject, reason=error.what))
     findings += _lacking(new, source, roots, old)
     return Rebuilt(packages, entries, tuple(findings))
+
+
+def _packages(
+    new: Catalog, some: Sequence[PackageId], root: Root, findings: list[Finding]
+) -> Iterator[tuple[PackageId, Told | None]]:
+    """What new is to be told of those that are whole; None: it knows all of it already."""
+    known = new.versions_of(some)
+    for package in some:
+        try:
+            told = None if known.get(package) == root.head(package) else read(root, package)
+            if told is not None and told.files is None:
+                index(new, root, package)
+            yield package, told
+        except Damaged as error:
+            findings.append(Finding.of("rebuild-damaged", package, reason=f"{error.subject}: {error.what}"))
 
 
 def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> None:

@@ -1,0 +1,83 @@
+"""Rows on their way into the tables: many at a time, table by table, since a package may have a million files, and an
+archive a million packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, dialects, func, select
+
+from . import tables as t
+
+_HELD = 20_000
+"""Rows that are in memory at once."""
+
+
+class _Insert(NamedTuple):
+    sql: str
+    bind: tuple[tuple[str, Callable[[Any], Any]], ...]  # columns whose values the database holds otherwise
+
+
+@cache
+def _insert(name: str, once: bool, database: str) -> _Insert:
+    table, dialect = t.metadata.tables[name], dialects.registry.load(database)()
+    names = table.columns.keys()
+    into, marks = ", ".join(names), ", ".join(f":{name}" for name in names)
+    sql = f"INSERT INTO {name} ({into}) VALUES ({marks}){' ON CONFLICT DO NOTHING' if once else ''}"
+    processors = {one.name: one.type.dialect_impl(dialect).bind_processor(dialect) for one in table.columns}
+    return _Insert(sql, tuple((name, bind) for name, bind in processors.items() if bind is not None))
+
+
+class Pen:
+    """Holds rows until flush(); who asks the database for what may be among them calls that first.
+
+    What refers to other rows is written after them, in the order of the tables.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._database = connection.dialect.name
+        self._rows: dict[str, dict[str, list[dict[str, Any]]]] = {one.name: {} for one in t.metadata.sorted_tables}
+        self._after: dict[str, list[dict[str, Any]]] = {}
+        self._count = 0
+        self._keys: dict[str, int] = {}
+        self.ids: set[str] = set()
+        """Of packages and records whose rows are held."""
+        self.formats: dict[tuple[str | None, ...], int] = {}
+        """Keys of those that files have had so far."""
+
+    def add(self, table: Table, *, once: bool = False, **row: Any) -> None:
+        """A row with all columns of its table. once: unless there is such a row already."""
+        insert = _insert(table.name, once, self._database)
+        for name, bind in insert.bind:
+            row[name] = bind(row[name])
+        self._rows[table.name].setdefault(insert.sql, []).append(row)
+        self._held()
+
+    def then(self, sql: str, **values: Any) -> None:
+        """A statement for when the rows added before it are written."""
+        self._after.setdefault(sql, []).append(values)
+        self._held()
+
+    def _held(self) -> None:
+        self._count += 1
+        if self._count >= _HELD:
+            self.flush()
+
+    def key(self, table: Table) -> int:
+        """One that is free: who holds the pen alone may write."""
+        if table.name not in self._keys:
+            self._keys[table.name] = self.connection.execute(select(func.max(table.c.key))).scalar_one() or 0
+        self._keys[table.name] += 1
+        return self._keys[table.name]
+
+    def flush(self) -> None:
+        for waiting in (*self._rows.values(), self._after):
+            for sql, rows in waiting.items():
+                self.connection.exec_driver_sql(sql, rows)
+            waiting.clear()
+        self.ids.clear()
+        self._count = 0
