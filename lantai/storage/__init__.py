@@ -21,6 +21,9 @@ from ..messages import _
 Body: TypeAlias = Callable[[], Iterable[bytes]]
 """The bytes of a thing; called again for each attempt, and each call starts afresh, so that a put can be retried."""
 
+Skip: TypeAlias = Callable[[str], str]
+"""Of a key that was listed: the folder ("a/b/") of which nothing more is to be listed; "": none."""
+
 MAX_COMPONENT = 255
 """Bytes of UTF-8 that one component of a key may have, on every backend."""
 MAX_KEY = 900
@@ -121,10 +124,10 @@ class Store(Protocol):
         """NotFound if key does not exist."""
         ...
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         """Committed keys that begin with prefix, in byte order, strictly after after; never an unfinished put.
 
-        prefix is text, not a folder: "a/b" lists "a/b/c" and "a/bc".
+        prefix is text, not a folder: "a/b" lists "a/b/c" and "a/bc". skip: asked of each key, once the next is wanted.
         """
         ...
 
@@ -139,6 +142,13 @@ class Store(Protocol):
     def sync(self) -> None:
         """Return when every put that has returned is on stable storage. A failure is final for every live draft."""
         ...
+
+
+def beyond(prefix: str) -> bytes:
+    """What every text that begins with prefix comes before, and none that comes after them does; in bytes, since it is
+    no text.
+    """
+    return prefix.encode(errors="surrogatepass") + b"\xff"
 
 
 def key_bytes(key: str) -> bytes:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 from ..digest import Algorithm, Digests, Hasher
 from ..errors import Exists, NotFound, StoreUnavailable, UsageError
 from ..messages import _
-from . import MAX_KEY, RESERVED, Body, Properties, Stat, Store, absent, key_bytes, require_expected
+from . import MAX_KEY, RESERVED, Body, Properties, Skip, Stat, Store, absent, beyond, key_bytes, require_expected
 from .folders import Folders, parent, remove
 from .linux import claim, fsync, syncfs, syncfs_trusted, unavailable
 from .reader import reader, unreadable
@@ -125,7 +125,7 @@ class FilesystemStore:
             raise absent(key)
         return _stat(key, seen)
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         # A lone surrogate has its place in the order, and matches nothing.
         wanted, past = prefix.encode(errors="surrogatepass"), after.encode(errors="surrogatepass")
         base = wanted[: wanted.rfind(b"/") + 1]
@@ -151,6 +151,8 @@ class FilesystemStore:
                     raise unavailable(error, path) from error
                 if stat.S_ISREG(seen.st_mode) and len(key) <= MAX_KEY:
                     yield _stat(text, seen)
+                    if skip is not None and (folder := skip(text)):
+                        past = beyond(folder)
 
     def delete(self, key: str) -> None:
         folder = path = self._path(key)

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, Hasher
 from lantai.errors import Damaged, Exists, NotFound, StoreUnavailable
-from lantai.storage import Body, Properties, Stat, Store, key_bytes
+from lantai.storage import Body, Properties, Skip, Stat, Store, beyond, key_bytes
 
 _PROPERTIES = Properties(
     create_only=True, verifies_uploads=False, vouches=False, connections=2, durable=True, resumes=None
@@ -66,7 +66,7 @@ class MemoryStore:
     def stat(self, key: str) -> Stat:
         return _stat(key, self._get(key))
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         past = after.encode(errors="surrogatepass")
         with self._lock:
             found = sorted((key.encode(), key) for key in self._kept if key.startswith(prefix))
@@ -74,6 +74,8 @@ class MemoryStore:
             kept = self._kept.get(key)
             if raw > past and kept is not None:
                 yield _stat(key, kept)
+                if skip is not None and (folder := skip(key)):
+                    past = beyond(folder)
 
     def delete(self, key: str) -> None:
         key_bytes(key)
@@ -156,8 +158,8 @@ class FaultyStore:
     def stat(self, key: str) -> Stat:
         return self.store.stat(key)
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
-        return self.store.list(prefix, after)
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        return self.store.list(prefix, after, skip)
 
     def delete(self, key: str) -> None:
         self.store.delete(key)
@@ -222,9 +224,9 @@ class CrashingStore:
         self._alive()
         return self.store.stat(key)
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         self._alive()
-        for found in self.store.list(prefix, after):
+        for found in self.store.list(prefix, after, skip):
             yield found
             self._alive()
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from lantai.digest import Digests, digest_of
 from lantai.errors import Damaged, Exists, NotFound, UsageError
-from lantai.storage import Body, Store
+from lantai.storage import Body, Skip, Store
 from tests.conformance.store_keys import BAD_KEYS, ODD_KEYS, ORDERED
 from tests.conformance.store_model import against
 
@@ -363,6 +363,24 @@ class StoreSuite:
         while page := list(islice(store.list("p/", found[-1] if found else ""), 7)):
             found.extend(stat.key for stat in page)
         assert found == list(names)
+
+    def test_folders_are_skipped_as_the_caller_says_of_each_key(self, store: Store) -> None:
+        names = ("a", "b-", "b/a", "b/b/1", "b/b/2", "b/b0", "b/c/d/e", "b0", "c/1", "c/2")
+        fill(store, names)
+
+        def listed(skip: Skip, after: str = "") -> list[str]:
+            return [found.key for found in store.list("", after, skip)]
+
+        assert listed(lambda _key: "") == list(names)
+        assert listed(lambda key: "b/" if key.startswith("b/") else "") == ["a", "b-", "b/a", "b0", "c/1", "c/2"]
+        assert listed(lambda key: "b/b/" if key.startswith("b/b/") else "") == [n for n in names if n != "b/b/2"]
+        assert listed(lambda key: key.partition("/")[0] + "/", "b-") == ["b/a", "b0", "c/1"]
+        assert listed(lambda key: "b/" if key == "c/1" else "", "b0") == ["c/1", "c/2"]
+
+    def test_folders_are_skipped_over_pages(self, store: Store) -> None:
+        fill(store, tuple(f"{folder}/{number:03}" for folder in "abc" for number in range(70)))
+        found = list(store.list(skip=lambda key: key[:2]))
+        assert [one.key for one in found] == ["a/000", "b/000", "c/000"]
 
     def test_what_is_listed_may_be_deleted_on_the_way(self, store: Store) -> None:
         fill(store, ORDERED)

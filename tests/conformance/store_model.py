@@ -79,6 +79,14 @@ class _Model(RuleBasedStateMachine):
         found = [(stat.key, stat.size) for stat in self.store.list(prefix, after)]
         assert found == _expected(self.model, prefix, after)
 
+    @rule(prefix=_texts, skipped=_texts | _keys)
+    def skip(self, prefix: str, skipped: str) -> None:
+        folder = f"{skipped}/"
+        listed = self.store.list(prefix, skip=lambda key: folder if key.startswith(folder) else "")
+        found = [stat.key for stat in listed]
+        below = [key for key, _size in _expected(self.model, prefix, "") if key.startswith(folder)]
+        assert found == [key for key, _size in _expected(self.model, prefix, "") if key not in below[1:]]
+
     @rule()
     def sync(self) -> None:
         self.store.sync()

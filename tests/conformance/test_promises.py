@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lantai.digest import Algorithm, Digests
-from lantai.storage import Body, Stat, Store
+from lantai.storage import Body, Skip, Stat, Store
 from lantai.storage.filesystem import FilesystemStore
 from lantai.storage.promises import PROMISES, check
 from lantai.storage.s3 import S3Store
@@ -49,8 +49,8 @@ class Lying(MemoryStore):
 class Forgetful(MemoryStore):
     """Lists one key less than there are, where there are many."""
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
-        found = list(super().list(prefix, after))
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        found = list(super().list(prefix, after, skip))
         yield from found[:-1] if len(found) > 1000 else found
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from lantai.digest import Algorithm, Digests
-from lantai.storage import Body, Properties, Stat, Store
+from lantai.storage import Body, Properties, Skip, Stat, Store
 
 PATIENCE = 60.0
 """Seconds after which a test that hangs is given up."""
@@ -50,9 +50,9 @@ class Gate:
         self._pass(reading=True)
         return self.store.stat(key)
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         self._pass(reading=True)
-        return self.store.list(prefix, after)
+        return self.store.list(prefix, after, skip)
 
     def delete(self, key: str) -> None:
         self._pass()

@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, digest_of
 from lantai.errors import Damaged, Exists, StoreUnavailable
-from lantai.storage import Body, Properties, Stat, Store, absent
+from lantai.storage import Body, Properties, Skip, Stat, Store, absent
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 """Time stands still: who is taken for dead is decided by what a clean is told, not by a clock."""
@@ -207,10 +207,13 @@ class Port:
             raise absent(key)
         return Stat(key, answer.size, NOW, None)
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
-        while (answer := self.ask("next", prefix, after.encode())) != ABSENT:
-            after = str(answer.data)
-            yield Stat(after, answer.size, NOW, None)
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        past = after.encode()
+        while (answer := self.ask("next", prefix, past)) != ABSENT:
+            key = str(answer.data)
+            yield Stat(key, answer.size, NOW, None)
+            folder = skip(key) if skip is not None else ""
+            past = f"{folder}\U0010ffff".encode() if folder else key.encode()
 
     def delete(self, key: str) -> None:
         while self.ask("delete", key) == AGAIN:

@@ -42,11 +42,15 @@ def key_of(writer: str, number: int) -> str:
 
 def writers(store: Store) -> Iterator[str]:
     """Of every chain of which the store holds anything, in order. One key of each is listed."""
-    last = PREFIX
-    while (found := next(store.list(PREFIX, last), None)) is not None:
-        if match := _KEY.fullmatch(found.key):
-            yield match[1]
-        last = f"{PREFIX}{match[1]}0" if match else found.key  # "0" comes after "/"
+    for found in store.list(PREFIX, skip=_chain_of):
+        if chain := _chain_of(found.key):
+            yield chain.split("/")[-2]
+
+
+def _chain_of(key: str) -> str:
+    """The folder of the chain of which key is a segment; "": of none."""
+    match = _KEY.fullmatch(key)
+    return f"{PREFIX}{match[1]}/" if match else ""
 
 
 def numbers(store: Store, writer: str, after: int = 0) -> Iterator[int]:

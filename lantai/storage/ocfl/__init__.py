@@ -101,18 +101,16 @@ class Root:
 
     def places(self, after: PackageId | None = None) -> Iterator[PackageId]:
         """Every package of which the storage root holds anything, be it only what a draft left."""
-        last = self.object_key(after) + "0" if after else ""
-        while True:
-            found = next(self.store.list(self.prefix, last), None)
-            if found is None:
-                return
-            parts = found.key[len(self.prefix) :].split("/")
-            if len(parts) < 5 or not re.fullmatch(r"[0-9a-f]{3}", parts[0]):
-                last = found.key
-                continue
-            package = PackageId(unquote(parts[3]))
-            last = f"{self.prefix}{'/'.join(parts[:4])}0"  # "0" comes after "/": beyond all that lies in that folder
-            yield package
+        past = self.object_key(after) + "0" if after else ""  # "0" comes after "/"
+        for found in self.store.list(self.prefix, past, self._object_of):
+            if folder := self._object_of(found.key):
+                yield PackageId(unquote(folder.split("/")[-2]))
+
+    def _object_of(self, key: str) -> str:
+        """The folder of the object that key is a part of; "": of none."""
+        parts = key[len(self.prefix) :].split("/")
+        is_part = len(parts) > 4 and re.fullmatch(r"[0-9a-f]{3}", parts[0])
+        return f"{self.prefix}{'/'.join(parts[:4])}/" if is_part else ""
 
     def package_at(self, place: str) -> PackageId:
         """The package whose object lies at place below the root. NotFound if that is no object's place."""
@@ -166,12 +164,15 @@ class Root:
 
     def _version_folders(self, package: PackageId) -> Iterator[int]:
         """Of each one key is looked at, not all: the listing skips from folder to folder."""
-        last = place = f"{self.object_key(package)}/v"
-        while (found := next(self.store.list(place, last), None)) is not None:
-            match = re.match(r"([1-9][0-9]{0,8})/", found.key[len(place) :])
-            last = f"{place}{match[1]}0" if match else found.key
-            if match:
-                yield int(match[1])
+        place = f"{self.object_key(package)}/v"
+
+        def folder(key: str) -> str:
+            match = re.match(r"[1-9][0-9]{0,8}/", key[len(place) :])
+            return place + match[0] if match else ""
+
+        for found in self.store.list(place, skip=folder):
+            if name := folder(found.key):
+                yield int(name[len(place) : -1])
 
     def inventory(self, package: PackageId, number: int) -> Iterator[Row]:
         """The rows of version number's own inventory. NotFound, Damaged."""

@@ -141,14 +141,14 @@ def _named(root: Root, package: PackageId) -> Iterator[tuple[int, str]]:
 
 def _staged(root: Root, package: PackageId | None = None) -> Iterator[Staged]:
     """Every draft that has a staging folder, of package or of all."""
-    last = place = f"staging/{encoded(package)}/" if package else "staging/"
-    while (found := next(root.store.list(place, last), None)) is not None:
-        staged = Staged.parse(found.key)
-        if staged is None:
-            last = found.key
-            continue
-        yield staged
-        last = root.staging_key(staged.package, staged.number, staged.draft)[:-1] + "0"  # "0" comes after "/"
+
+    def draft(key: str) -> str:
+        staged = Staged.parse(key)
+        return root.staging_key(staged.package, staged.number, staged.draft) if staged else ""
+
+    for found in root.store.list(f"staging/{encoded(package)}/" if package else "staging/", skip=draft):
+        if staged := Staged.parse(found.key):
+            yield staged
 
 
 def _last_sign(root: Root, staged: Staged) -> datetime | None:

@@ -22,7 +22,7 @@ from ...digest import Algorithm, Digests
 from ...errors import Damaged, Exists, LantaiError, NotFound, Rejected, StoreUnavailable
 from ...messages import _
 from ...model import Agent, PackageId, Version
-from .. import MAX_KEY, Body
+from .. import MAX_KEY, Body, beyond
 from ..linux import is_of_a_full_disk
 from . import clean, resume
 from .incoming import Incoming, tasks
@@ -30,7 +30,7 @@ from .inventory import DigestAlgorithm, VersionInfo, timestamp, to_version
 from .layout import Staged, content_path
 from .lock import DraftLock
 from .resume import Earlier, begun_line, stored_line
-from .table import Inventory, beyond
+from .table import Inventory
 
 if TYPE_CHECKING:
     from . import Root

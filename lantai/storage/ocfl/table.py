@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 
+from .. import beyond
 from . import inventory
 from .inventory import Content, DigestAlgorithm, Field, Row, State, VersionInfo
 
@@ -16,11 +17,6 @@ CREATE INDEX manifest_path ON manifest (path);
 CREATE TABLE state (version INTEGER, path TEXT, digest TEXT, PRIMARY KEY (version, path)) WITHOUT ROWID;
 CREATE TABLE version (number INTEGER PRIMARY KEY, created TEXT, message TEXT, user TEXT, address TEXT);
 """
-
-
-def beyond(prefix: str) -> bytes:
-    """What every text that begins with prefix is below; in bytes, since no text is: CAST(? AS TEXT) compares it."""
-    return prefix.encode() + b"\xff"
 
 
 class Inventory:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -37,24 +38,22 @@ def packages(root: Root) -> Iterator[PackageId]:
 
 
 def _holds_more_than_content(root: Root, package: PackageId) -> bool:
-    last = place = root.object_key(package) + "/"
-    while (found := next(root.store.list(place, last), None)) is not None:
-        match = re.match(r"v[1-9][0-9]*/content/", found.key[len(place) :])
-        if not match:
-            return True
-        last = f"{place}{match[0][:-1]}0"  # "0" comes after "/": beyond all that lies in that folder
-    return False
+    place = root.object_key(package) + "/"
+
+    def content(key: str) -> str:
+        match = re.match(r"v[1-9][0-9]*/content/", key[len(place) :])
+        return place + match[0] if match else ""
+
+    return any(not content(found.key) for found in root.store.list(place, skip=content))
 
 
 def strays(root: Root, known: set[str]) -> Iterator[str]:
     """Every key of root's store that is neither known nor lies in an object's place or in a room for what is written
     later. Objects and rooms are passed over, not listed.
     """
-    last = ""
-    while (found := next(root.store.list("", last), None)) is not None:
-        place = _judged_elsewhere(root, found.key)
-        last = f"{place}0" if place else found.key
-        if not place and found.key not in known:
+    judged = partial(_judged_elsewhere, root)
+    for found in root.store.list(skip=judged):
+        if found.key not in known and not judged(found.key):
             yield found.key
 
 
@@ -65,10 +64,11 @@ def _judged_elsewhere(root: Root, key: str) -> str:
     """The folder that key lies in, if it is such a one; else ""."""
     if not key.startswith(root.prefix):
         room, slash, _rest = key.partition("/")
-        return room if slash and room in _ROOMS else ""
+        return room + slash if slash and room in _ROOMS else ""
     parts = key[len(root.prefix) :].split("/")
     place = "/".join(parts[:4])
-    return root.prefix + place if len(parts) > 4 and layout.object_path(PackageId(unquote(parts[3]))) == place else ""
+    in_place = len(parts) > 4 and layout.object_path(PackageId(unquote(parts[3]))) == place
+    return f"{root.prefix}{place}/" if in_place else ""
 
 
 def structure(root: Root, package: PackageId) -> Iterator[Finding]:

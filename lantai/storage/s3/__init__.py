@@ -19,14 +19,16 @@ from typing import Any, BinaryIO
 from ...digest import Algorithm, Digests, Hasher, digests_of
 from ...errors import Damaged, Exists, NotFound, StoreUnavailable
 from ...messages import _
-from .. import MAX_KEY, Body, Bucket, Properties, Stat, Store, is_key, key_bytes, require_expected
+from .. import MAX_KEY, Body, Bucket, Properties, Skip, Stat, Store, beyond, is_key, key_bytes, require_expected
 from .client import Client, Refused, Source
 from .probe import Seen, probe
 from .reader import reader
 from .upload import PART, Ended, Multipart, base64_of, end, etag_of, md5_of, pieces, unfinished
 
 _PAGE = 1000
-_FIRST_PAGE = 50  # a caller that skips from folder to folder asks for one key at a time
+_FIRST_PAGE = 50  # many a caller asks for one key only
+_LAST = "\U0010ffff"
+"""What every name in a folder comes before, but for one that begins so: then a page is asked for in vain."""
 _CHUNK = 1024 * 1024
 _ANEW = 5  # so often another writer of the same key may end an upload before we give up
 
@@ -131,24 +133,29 @@ class S3Store:
             raise
         return Stat(key, found["ContentLength"], found["LastModified"], _vouched(found))
 
-    def list(self, prefix: str = "", after: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         # What no key can hold has its place in the order all the same, but cannot be sent: it is looked at here.
         past = after.encode(errors="surrogatepass")
         if not _can_begin_a_key(prefix):
             return
         start = past.split(b"\0")[0][:MAX_KEY].decode(errors="ignore")
         more: dict[str, Any] = {"StartAfter": self._client.name(start)} if start else {}
-        size = _FIRST_PAGE
+        size, last = _FIRST_PAGE, b""
         while True:
             page = self._client.call("list_objects_v2", prefix, Prefix=self._client.name(prefix), MaxKeys=size, **more)
             for found in page.get("Contents", ()):
                 key = found["Key"][len(self.bucket.prefix) :]
-                if is_key(key) and key.encode() > past:
+                last = key.encode()
+                if is_key(key) and last > past:
                     # Whole seconds, as a HEAD has them.
                     yield Stat(key, found["Size"], found["LastModified"].replace(microsecond=0), None)
+                    if skip is not None and (folder := skip(key)):
+                        past, start = beyond(folder), folder + _LAST
             if not page.get("IsTruncated"):
                 return
-            more, size = {"ContinuationToken": page["NextContinuationToken"]}, _PAGE
+            size, more = _PAGE, {"ContinuationToken": page["NextContinuationToken"]}
+            if past > last:
+                more = {"StartAfter": self._client.name(start)}
 
     def delete(self, key: str) -> None:
         key_bytes(key)
