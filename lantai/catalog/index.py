@@ -5,12 +5,13 @@ What is in the catalogue already and did not change stays; everything else is re
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from ..model import Decision, Format, Package, PayloadFile, Place, Record, RecordId
 from . import search
@@ -24,10 +25,9 @@ T = TypeVar("T")
 _CHUNK = 1000
 """Files that are in memory at once."""
 
-# Built once: a statement of SQLAlchemy's takes longer to build than to run.
-_STORED = select(t.packages.c.key, t.packages.c.version).where(t.packages.c.id == bindparam("id"))
-_MET = select(t.records.c.id).where(t.records.c.id.in_(bindparam("ids", expanding=True)))
-
+# By plain SQL: a statement of SQLAlchemy's takes longer to compile than to run, and these run for every package.
+_STORED = "SELECT key, version FROM packages WHERE id = ?"
+_MET = "SELECT 1 FROM records WHERE id IN (SELECT value FROM json_each(?))"
 _COUNT_PACKAGE = "UPDATE packages SET files = :files, bytes = :bytes WHERE key = :key"
 _COUNT_RECORD = "UPDATE records SET files = :files WHERE key = :key"
 
@@ -37,7 +37,7 @@ def index(pen: Pen, package: Package, files: Iterable[PayloadFile], earlier: Ite
     ids = {package.id, *(record.id for record in package.records)}
     if not pen.ids.isdisjoint(ids):
         pen.flush()
-    stored = pen.connection.execute(_STORED, {"id": package.id}).one_or_none()
+    stored = pen.connection.exec_driver_sql(_STORED, (package.id,)).one_or_none()
     if stored is not None and stored.version > package.version:
         return
     pen.ids |= ids
@@ -122,7 +122,7 @@ def _records(pen: Pen, package: int, told: Package, *, fresh: bool) -> tuple[dic
         stored = {one.record.id: one for one in stored_records(pen.connection, t.records.c.package == package)}
     # A record may have been known before it came into a package.
     for some in _chunks([one.id for one in told.records if one.id not in stored]):
-        if pen.connection.execute(_MET, {"ids": some}).first() is not None:
+        if pen.connection.exec_driver_sql(_MET, (json.dumps(some),)).first() is not None:
             stored.update((one.record.id, one) for one in stored_records(pen.connection, t.records.c.id.in_(some)))
     keys: dict[RecordId, int] = {}
     for position, record in enumerate(told.records):

@@ -28,9 +28,9 @@ class Told:
     earlier: tuple[str, ...]
 
 
-def read(root: Root, package: PackageId) -> Told:
-    """The head of package, each document read once. NotFound, Damaged."""
-    with root.version(package) as head:
+def read(root: Root, package: PackageId, number: int) -> Told:
+    """The head of package, which is version number; each document is read once. NotFound, Damaged."""
+    with root.known(package, number) as head:
         return _read(root, head)
 
 

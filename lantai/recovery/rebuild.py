@@ -75,14 +75,14 @@ def fill(
     other stores the source is compared. Raises StoreUnavailable; a package that is Damaged is a finding.
     """
     root, findings, packages, entries = roots[source], list[Finding](), 0, 0
-    every = root.packages()
+    every = root.places()
     while some := list(islice(every, _TOGETHER)):
         found = list(_packages(new, some, root, findings))
         with new.writing() as writing:
-            for package, told in found:
+            for package, head, told in found:
                 if told is not None and told.files is not None:
                     writing.index(told.package, told.files, earlier=told.earlier)
-                writing.keep(package, _copies(package, roots))
+                writing.keep(package, _copies(package, source, head, roots))
         packages += len(found)
         progress(len(some), 0)
     for writer in journal.writers(root.store):
@@ -96,15 +96,18 @@ def fill(
 
 def _packages(
     new: Catalog, some: Sequence[PackageId], root: Root, findings: list[Finding]
-) -> Iterator[tuple[PackageId, Told | None]]:
-    """What new is to be told of those that are whole; None: it knows all of it already."""
+) -> Iterator[tuple[PackageId, int, Told | None]]:
+    """Those that are whole, with their heads and what new is to be told; None: it knows all of it already."""
     known = new.versions_of(some)
     for package in some:
         try:
-            told = None if known.get(package) == root.head(package) else read(root, package)
+            head = root.head(package)
+            if not head:
+                continue
+            told = None if known.get(package) == head else read(root, package, head)
             if told is not None and told.files is None:
                 index(new, root, package)
-            yield package, told
+            yield package, head, told
         except Damaged as error:
             findings.append(Finding.of("rebuild-damaged", package, reason=f"{error.subject}: {error.what}"))
 
@@ -133,11 +136,11 @@ def _take_in(catalog: Catalog, root: Root, archive: str, writer: str) -> int:
     return entries
 
 
-def _copies(package: PackageId, roots: Mapping[str, Root]) -> Iterator[Copy]:
-    """Where its versions lie, as each store says."""
+def _copies(package: PackageId, source: str, known: int, roots: Mapping[str, Root]) -> Iterator[Copy]:
+    """Where its versions lie, as each store says; known: the head in the source."""
     for name, root in roots.items():
         try:
-            head = root.head(package)
+            head = known if name == source else root.head(package)
         except LantaiError:
             continue
         for number in range(1, head + 1):

@@ -189,9 +189,12 @@ class Root:
 
     def loaded(self, package: PackageId, number: int | None = None) -> Inventory:
         """The inventory of a version (the head's by default), ready for questions; close it. NotFound."""
+        return self._loaded(package, self._require(package, number))
+
+    def _loaded(self, package: PackageId, number: int) -> Inventory:
         table = Inventory()
         try:
-            table.load(self.inventory(package, self._require(package, number)))
+            table.load(self.inventory(package, number))
         except BaseException:
             table.close()
             raise
@@ -200,8 +203,13 @@ class Root:
     @contextmanager
     def version(self, package: PackageId, number: int | None = None) -> Iterator[Reader]:
         """A version (the head by default), ready to be read. NotFound, Damaged."""
-        number = self._require(package, number)
-        table = self.loaded(package, number)
+        with self.known(package, self._require(package, number)) as reader:
+            yield reader
+
+    @contextmanager
+    def known(self, package: PackageId, number: int) -> Iterator[Reader]:
+        """A version that the caller knows to be there. NotFound, Damaged."""
+        table = self._loaded(package, number)
         try:
             yield Reader(self, package, number, table)
         finally:

@@ -1,4 +1,6 @@
-"""An inventory one can ask questions of, in constant memory: its rows in a temporary SQLite database on disk."""
+"""An inventory one can ask questions of, in constant memory: its rows in a temporary SQLite database on disk, once they
+are many or a question needs their order.
+"""
 
 from __future__ import annotations
 
@@ -19,40 +21,58 @@ CREATE TABLE version (number INTEGER PRIMARY KEY, created TEXT, message TEXT, us
 """
 
 
+_HELD = 10_000
+"""Rows that are in memory at once."""
+
+
 class Inventory:
     """All rows of one inventory. One thread at a time."""
 
     def __init__(self) -> None:
-        # An empty name is SQLite's own temporary file: it spills to disk and is gone with the connection.
-        self.db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self.db.executescript(_SCHEMA)
         self.fields: dict[str, str] = {}
+        self._db: sqlite3.Connection | None = None
+        # What is not in the database yet: all, or nothing.
+        self._versions: dict[int, VersionInfo] = {}
+        self._contents: dict[str, set[str]] = {}
+        self._states: dict[tuple[int, str], str] = {}
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        if self._db is None:
+            # An empty name is SQLite's own temporary file: it spills to disk and is gone with the connection.
+            self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._db.executescript(_SCHEMA)
+            for info in self._versions.values():
+                self.add_version(info)
+        if self._contents or self._states:
+            contents = ((digest, path) for digest, paths in self._contents.items() for path in paths)
+            self._db.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?)", contents)
+            states = ((*place, digest) for place, digest in self._states.items())
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", states)
+            self._contents.clear()
+            self._states.clear()
+        return self._db
 
     def close(self) -> None:
-        self.db.close()
+        if self._db is not None:
+            self._db.close()
 
     def load(self, rows: Iterable[Row]) -> None:
-        contents: list[tuple[str, str]] = []
-        states: list[tuple[int, str, str]] = []
         for row in rows:
             match row:
                 case Content(digest, path):
-                    contents.append((digest.lower(), path))
+                    self._contents.setdefault(digest.lower(), set()).add(path)
                 case State(version, digest, path):
-                    states.append((version, path, digest.lower()))
+                    self._states[version, path] = digest.lower()
                 case VersionInfo():
-                    self.add_version(row)
+                    if self._db is None:
+                        self._versions[row.number] = row
+                    else:
+                        self.add_version(row)
                 case Field(name, value):
                     self.fields[name] = value
-            if len(contents) + len(states) > 10_000:
-                self._flush(contents, states)
-        self._flush(contents, states)
-
-    def _flush(self, contents: list[tuple[str, str]], states: list[tuple[int, str, str]]) -> None:
-        self.db.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?)", contents)
-        self.db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", states)
-        contents.clear()
-        states.clear()
+            if len(self._contents) + len(self._states) > _HELD:
+                self.db  # noqa: B018 -- takes them in
 
     def add_version(self, info: VersionInfo) -> None:
         self.db.execute(
@@ -70,6 +90,9 @@ class Inventory:
         self.db.execute("DELETE FROM state WHERE version = ? AND path = ?", (version, path))
 
     def versions(self) -> Iterator[VersionInfo]:
+        if self._db is None:
+            yield from (self._versions[number] for number in sorted(self._versions))
+            return
         for row in self.db.execute("SELECT number, created, message, user, address FROM version ORDER BY number"):
             yield VersionInfo(*row)
 
@@ -82,11 +105,15 @@ class Inventory:
         )
 
     def digest_of(self, version: int, path: str) -> str | None:
+        if self._db is None:
+            return self._states.get((version, path))
         row = self.db.execute("SELECT digest FROM state WHERE version = ? AND path = ?", (version, path)).fetchone()
         return row[0] if row else None
 
     def content_of(self, digest: str) -> str | None:
         """One content path, relative to the object, that holds bytes of this digest."""
+        if self._db is None:
+            return min(self._contents.get(digest, ()), default=None)
         row = self.db.execute("SELECT path FROM manifest WHERE digest = ? LIMIT 1", (digest,)).fetchone()
         return row[0] if row else None
 
