@@ -293,7 +293,9 @@ class Archive:
         """Make the catalogue anew from a store, by default the primary; until it is whole the old one serves."""
         name = store or self.stores.primary
         roots = {name: self.stores.root(name), **dict(self.stores.reachable())}
-        return rebuild(self.catalog_url, name, roots, archive=self.identity.archive, progress=progress)
+        return rebuild(
+            self.catalog_url, name, self.stores.place(name), roots, archive=self.identity.archive, progress=progress
+        )
 
     def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
         """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""

@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 
@@ -21,6 +22,12 @@ class LantaiError(Exception):
     def __init__(self, what: str, *, subject: str, remedy: str) -> None:
         super().__init__(f"{subject}: {what}. {remedy}")
         self.what, self.subject, self.remedy = what, subject, remedy
+
+    def __reduce__(self) -> tuple[Callable[[str], LantaiError], tuple[str]]:
+        """So that one process can tell another."""
+        values = dict(vars(self))
+        what = values.pop("what")
+        return partial(type(self), **values), (what,)
 
 
 class UsageError(LantaiError): ...

@@ -92,7 +92,7 @@ def _damaged(path: str, reason: object) -> Damaged:
 
 
 def _reading(read: Read, path: str) -> BufferedReader:
-    return BufferedReader(cast(RawIOBase, _Chunks(read(path))), 1024 * 1024)
+    return BufferedReader(cast(RawIOBase, _Chunks(read(path))), 64 * 1024)
 
 
 class _Chunks(RawIOBase):

@@ -7,22 +7,26 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TypeAlias
 
 from ..catalog import Catalog, Copy
 from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
 from ..model import Finding, PackageId
-from ..package.index import Told, index, read
-from ..storage import journal
+from ..package.index import index
+from ..storage import Bucket, journal
 from ..storage.journal import Link
 from ..storage.ocfl import Root
+from .reading import Asked, Seen, look_at
 
 Progress: TypeAlias = Callable[[int, int], None]
 """So many packages, so many bytes more."""
 
 
-_TOGETHER = 100
+_TOGETHER = 50
 """Packages that the catalogue is told in one transaction."""
+_SEGMENTS = 20
+"""Segments of the journal likewise; each has at most a thousand entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,13 @@ class Rebuilt:
     findings: tuple[Finding, ...]
 
 
-def rebuild(url: str, source: str, roots: Mapping[str, Root], *, archive: str, progress: Progress) -> Rebuilt:
+def rebuild(
+    url: str, source: str, place: Path | Bucket, roots: Mapping[str, Root], *, archive: str, progress: Progress
+) -> Rebuilt:
     """Put a catalogue of all that the store of that name holds in the place of the one at url, which serves until then.
 
-    A run that was broken off goes on. roots: the stores that can be reached, by name. Raises UsageError (something else
-    lies at url), StoreUnavailable.
+    A run that was broken off goes on. place: where that store lies; roots: the stores that can be reached, by name.
+    Raises UsageError (something else lies at url), StoreUnavailable.
     """
     making = f"{url}.new"
     try:
@@ -46,7 +52,7 @@ def rebuild(url: str, source: str, roots: Mapping[str, Root], *, archive: str, p
             new, old = opened.enter_context(_begun(making)), None
             with suppress(LantaiError):
                 old = opened.enter_context(Catalog.open(url, read_only=True))
-            told = fill(new, source, roots, archive=archive, old=old, progress=progress)
+            told = fill(new, source, place, roots, archive=archive, old=old, progress=progress)
             last = partial(catch_up, new, roots[source], archive=archive, old=old)
             Catalog.replace(url, new, last)
             return told
@@ -67,23 +73,29 @@ def _begun(url: str) -> Catalog:
 
 
 def fill(
-    new: Catalog, source: str, roots: Mapping[str, Root], *, archive: str, old: Catalog | None, progress: Progress
-) -> Rebuilt:
+    new: Catalog, source: str, place: Path | Bucket, roots: Mapping[str, Root], *, archive: str, old: Catalog | None,
+    progress: Progress,
+) -> Rebuilt:  # fmt: skip
     """Everything that the store of that name holds, into new; what new has of it already is not read again.
 
-    roots: the stores that can be reached, by name. old: the catalogue so far, if it can be read: with it and with the
-    other stores the source is compared. Raises StoreUnavailable; a package that is Damaged is a finding.
+    place: where that store lies; roots: the stores that can be reached, by name; old: the catalogue so far, if it can
+    be read: with it and with the other stores the source is compared. Raises StoreUnavailable; a package that is
+    Damaged is a finding.
     """
     root, findings, packages, entries = roots[source], list[Finding](), 0, 0
-    every = root.places()
-    while some := list(islice(every, _TOGETHER)):
-        found = list(_packages(new, some, root, findings))
+    for some in look_at(place, _batches(new, root)):
+        for seen in some:
+            if seen.damage:
+                findings.append(Finding.of("rebuild-damaged", seen.package, reason=seen.damage))
+            if seen.told is not None and seen.told.files is None:
+                index(new, root, seen.package)
+        whole = [seen for seen in some if seen.head]
         with new.writing() as writing:
-            for package, head, told in found:
-                if told is not None and told.files is not None:
-                    writing.index(told.package, told.files, earlier=told.earlier)
-                writing.keep(package, _copies(package, source, head, roots))
-        packages += len(found)
+            for seen in whole:
+                if seen.told is not None and seen.told.files is not None:
+                    writing.index(seen.told.package, seen.told.files, earlier=seen.told.earlier)
+                writing.keep(seen.package, _copies(seen, source, roots))
+        packages += len(whole)
         progress(len(some), 0)
     for writer in journal.writers(root.store):
         try:
@@ -94,22 +106,12 @@ def fill(
     return Rebuilt(packages, entries, tuple(findings))
 
 
-def _packages(
-    new: Catalog, some: Sequence[PackageId], root: Root, findings: list[Finding]
-) -> Iterator[tuple[PackageId, int, Told | None]]:
-    """Those that are whole, with their heads and what new is to be told; None: it knows all of it already."""
-    known = new.versions_of(some)
-    for package in some:
-        try:
-            head = root.head(package)
-            if not head:
-                continue
-            told = None if known.get(package) == head else read(root, package, head)
-            if told is not None and told.files is None:
-                index(new, root, package)
-            yield package, head, told
-        except Damaged as error:
-            findings.append(Finding.of("rebuild-damaged", package, reason=f"{error.subject}: {error.what}"))
+def _batches(new: Catalog, root: Root) -> Iterator[Sequence[Asked]]:
+    """Every package of the source."""
+    places = root.places()
+    while some := list(islice(places, _TOGETHER)):
+        known = new.versions_of(some)
+        yield [(package, known.get(package)) for package in some]
 
 
 def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> None:
@@ -129,22 +131,35 @@ def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> 
 def _take_in(catalog: Catalog, root: Root, archive: str, writer: str) -> int:
     """What the catalogue lacks of a chain; how many entries. Damaged."""
     known = catalog.chains().get(writer)
-    entries = 0
-    for segment, seal in journal.segments(root.store, archive, writer, Link(*known) if known else None):
-        catalog.apply(segment.entries, writer=writer, number=segment.number, seal=seal)
-        entries += len(segment.entries)
+    segments = journal.segments(root.store, archive, writer, Link(*known) if known else None)
+    entries, damage = 0, None
+    while damage is None:
+        some = []
+        try:
+            for one in islice(segments, _SEGMENTS):
+                some.append(one)
+        except Damaged as error:
+            damage = error
+        if not some:
+            break
+        with catalog.writing() as writing:
+            for segment, seal in some:
+                writing.apply(segment.entries, writer=writer, number=segment.number, seal=seal)
+                entries += len(segment.entries)
+    if damage is not None:
+        raise damage
     return entries
 
 
-def _copies(package: PackageId, source: str, known: int, roots: Mapping[str, Root]) -> Iterator[Copy]:
-    """Where its versions lie, as each store says; known: the head in the source."""
+def _copies(seen: Seen, source: str, roots: Mapping[str, Root]) -> Iterator[Copy]:
+    """Where its versions lie, as each store says."""
     for name, root in roots.items():
         try:
-            head = known if name == source else root.head(package)
+            head = seen.head if name == source else root.head(seen.package)
         except LantaiError:
             continue
         for number in range(1, head + 1):
-            yield Copy(number, name, root.store.stat(root.inventory_key(package, number)).modified)
+            yield Copy(number, name, root.store.stat(root.inventory_key(seen.package, number)).modified)
 
 
 def _lacking(new: Catalog, source: str, roots: Mapping[str, Root], old: Catalog | None) -> Iterator[Finding]:
