@@ -12,9 +12,11 @@ from typing import TypeAlias
 
 from ..catalog import Catalog, Copy
 from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
+from ..messages import _
 from ..model import Finding, PackageId
 from ..package.index import index
 from ..storage import Bucket, journal
+from ..storage.identity import KEY
 from ..storage.journal import Link
 from ..storage.ocfl import Root
 from .reading import Asked, Seen, look_at
@@ -103,7 +105,19 @@ def fill(
         except Damaged as error:
             findings.append(Finding.of("rebuild-journal", error.subject, reason=error.what))
     findings += _lacking(new, source, roots, old)
+    _require_there(root, source)
     return Rebuilt(packages, entries, tuple(findings))
+
+
+def _require_there(root: Root, source: str) -> None:
+    """A disk that was taken away meanwhile looks like one that holds nothing more."""
+    try:
+        root.store.stat(KEY)
+    except NotFound as error:
+        raise StoreUnavailable(
+            _("the store went away while it was read"), subject=source,
+            remedy=_("Bring it back, and run lantai rebuild again: it goes on. The catalogue so far still serves."),
+        ) from error  # fmt: skip
 
 
 def _batches(new: Catalog, root: Root) -> Iterator[Sequence[Asked]]:

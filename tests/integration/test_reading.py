@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from lantai.errors import Damaged, LantaiError, Rejected, StoreUnavailable
 from lantai.model import Finding, PackageId
 from lantai.recovery.reading import Asked, Seen, look, look_at
-from lantai.storage import open_store
+from lantai.storage import Bucket, open_store
 from lantai.storage.ocfl import Root
 from tests.integration.command import Lantai, folder
 
@@ -78,16 +76,14 @@ def test_a_damaged_package_is_told_and_the_others_are_read(place: Path) -> None:
     assert all("ead3.xml" in one.damage for one in found if one.damage)
 
 
-def test_a_store_that_fails_in_a_child_is_an_error_here(place: Path) -> None:
-    def until_it_is_gone() -> Iterator[list[Asked]]:
-        batches = asked(place, 10)
-        yield from batches[:10]
-        shutil.rmtree(place / "ocfl")
-        (place / "ocfl").symlink_to("ocfl")
-        yield from batches[10:]
-
-    with pytest.raises(LantaiError):
-        list(look_at(place, until_it_is_gone()))
+def test_a_server_that_does_not_answer_a_child_is_an_error_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    nowhere = Bucket("archive", "", "http://127.0.0.1:1")
+    package = PackageId("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057")
+    read = look_at(nowhere, [[], [], [(package, None)]])  # the first two are read here
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
+        list(read)
     assert children() == []
 
 

@@ -11,6 +11,8 @@ from unittest import mock
 
 import pytest
 
+from lantai.archive import Archive
+from lantai.errors import StoreUnavailable
 from lantai.recovery.rebuild import fill
 from lantai.storage import promises
 from tests.integration.command import Lantai, folder
@@ -98,6 +100,24 @@ def test_a_catalogue_that_cannot_be_read_is_put_in_order(lantai: Lantai, tmp_pat
         done = lantai("list", "--json")
         assert (done.code, done.error["kind"]) == (1, "Damaged")
         assert "lantai rebuild" in done.error["remedy"]
+    assert lantai("rebuild").code == 0
+    assert answers(lantai) == before
+
+
+def test_a_store_that_goes_away_meanwhile_leaves_the_old_catalogue(lantai: Lantai, tmp_path: Path) -> None:
+    lived(lantai, tmp_path)
+    before = answers(lantai)
+    store = lantai.folder / "store"
+
+    def go_away(_packages: int, _octets: int) -> None:
+        store.rename(lantai.folder / "away")
+        store.mkdir()
+
+    with Archive(lantai.folder, by="王芳") as archive, pytest.raises(StoreUnavailable):
+        archive.rebuild(None, progress=go_away)
+    store.rmdir()
+    (lantai.folder / "away").rename(store)
+    assert answers(lantai) == before
     assert lantai("rebuild").code == 0
     assert answers(lantai) == before
 

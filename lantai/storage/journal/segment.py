@@ -65,13 +65,13 @@ def encode(segment: Segment) -> bytes:
 
 def decode(data: bytes) -> tuple[Segment, str]:
     """The segment and its seal. Raises ValueError, with the reason, if it is not as encode writes it; Newer."""
-    body, _newline, last = data.removesuffix(b"\n").rpartition(b"\n")
-    body += b"\n"
+    end = data.rfind(b"\n", 0, -1) + 1
+    body, last = data[:end], data[end:]
     seal = hashlib.sha256(body).hexdigest()
-    if last + b"\n" != _line({"seal": seal}) or not data.endswith(b"\n"):
+    if last != _line({"seal": seal}):
         raise ValueError("its seal is not that of its bytes")
     try:
-        first, *lines = body.splitlines()
+        first, *lines, _end = body.decode().split("\n")
         head = json.loads(first)
         if head["format"] > FORMAT:
             raise Newer(f"format {head['format']}")
@@ -101,20 +101,20 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 
 def entry_from_json(values: Mapping[str, Any]) -> Entry:
     """Raises ValueError, KeyError, TypeError: it is none."""
-    kind, subject, by, state = values["kind"], values["subject"], values["by"], values["state"]
+    kind, subject, by, state, replaces = (
+        values["kind"], values["subject"], values["by"], values["state"], tuple(values["replaces"]),
+    )  # fmt: skip
     ground = values["ground"] or _NO_GROUND
-    texts = (
-        values["id"], subject["type"], subject["id"], by["id"], by["name"], values["for"], ground["code"],
-        ground["clause"], *values["replaces"],
+    id, type_, subject_id, organization, code, clause = texts = (
+        values["id"], subject["type"], subject["id"], values["for"], ground["code"], ground["clause"],
     )  # fmt: skip
     if kind not in _KINDS:
         raise ValueError(f"unknown kind {kind!r}")
-    "".join(texts)  # TypeError: not all are text
-    if not isinstance(state, dict):
+    "".join(texts + replaces)  # TypeError: not all are text
+    if type(state) is not dict:
         raise TypeError("a state of another type")
-    id, subject_type, subject_id, _by, _name, organization, code, clause, *replaces = texts
     at, person = _instant(values["at"]), _person(by["id"], by["name"])
-    return Entry(id, kind, subject_type, subject_id, at, person, state, organization, code, clause, tuple(replaces))
+    return Entry(id, kind, type_, subject_id, at, person, state, organization, code, clause, replaces)
 
 
 _NO_GROUND: Mapping[str, str] = {"code": "", "clause": ""}
@@ -122,6 +122,7 @@ _NO_GROUND: Mapping[str, str] = {"code": "", "clause": ""}
 
 @lru_cache(maxsize=1000)
 def _person(id: str, name: str) -> Agent:
+    "".join((id, name))  # TypeError: not text
     return Agent(id, "person", name)
 
 
