@@ -159,6 +159,8 @@ def _engine(url: str, *, read_only: bool, durable: bool) -> Engine:
         # one fsync a package.
         cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         cursor.execute("PRAGMA cache_size = -32000")
+        if not durable:  # it is being filled: a page that is written often then goes to its place once
+            cursor.execute("PRAGMA wal_autocheckpoint = 10000")
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         else:

@@ -12,7 +12,7 @@ from ..storage.ocfl.inventory import to_version
 from . import anatomy
 from .read import bag_info, read_files, read_original, read_package
 
-_HELD = 200
+_HELD = 100
 """Files that are held in memory."""
 
 

@@ -25,7 +25,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """So many packages, so many bytes more."""
 
 
-_TOGETHER = 50
+_TOGETHER = 200
 """Packages that the catalogue is told in one transaction."""
 _SEGMENTS = 20
 """Segments of the journal likewise; each has at most a thousand entries."""

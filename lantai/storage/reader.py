@@ -63,6 +63,8 @@ class _FileRange(Range):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer)[: max(0, self._stop - self._position)]
+        if not view:
+            return 0
         try:
             number = os.preadv(self._descriptor, [view], self._position)
         except OSError as error:

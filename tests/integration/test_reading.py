@@ -38,7 +38,10 @@ def alone(place: Path, batches: Batches) -> list[list[Seen]]:
 
 
 def children() -> list[int]:
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    """Those of this process that read packages."""
+    tasks = Path("/proc/self/task").iterdir()
+    pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in pids if b"lantai.recovery.reading" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_batches_come_in_their_order_and_as_if_read_here(place: Path) -> None:

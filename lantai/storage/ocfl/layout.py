@@ -7,14 +7,14 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from ...model import PackageId
 from .. import MAX_COMPONENT
 
 NAME = "0003-hash-and-id-n-tuple-storage-layout"
 _TUPLE_SIZE, _TUPLES = 3, 3
-_UNRESERVED = "-_"
+_RESERVED = re.compile("[^A-Za-z0-9_-]")
 _SHORTENED = "long"
 _STAGING = re.compile(r"staging/([^/]+)/v([1-9][0-9]*)-([0-9a-f]{8})/")
 
@@ -33,15 +33,14 @@ class Staged:
         return cls(PackageId(unquote(match[1])), int(match[2]), match[3]) if match else None
 
 
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02x}" for byte in found[0].encode())
+
+
 @lru_cache(1024)
 def encoded(package: PackageId) -> str:
     """The id as one path component: everything but A-Z a-z 0-9 - _ percent-encoded in lower case (extension 0003)."""
-    name = "".join(
-        one if one.isascii() and (one.isalnum() or one in _UNRESERVED) else quote(one, safe="").lower()
-        for one in package
-    )
-    # "." is left alone by quote but not by the extension.
-    name = name.replace(".", "%2e").replace("~", "%7e")
+    name = _RESERVED.sub(_percent, package)
     if len(name) > 100:
         name = name[:100] + "-" + hashlib.sha256(package.encode()).hexdigest()
     return name
