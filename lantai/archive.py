@@ -22,12 +22,12 @@ from . import config
 from . import ingest as ingesting
 from .access import Exposure
 from .catalog import Catalog, Copy
-from .entries import Entries
+from .entries import Entries, person_of
 from .errors import LantaiError, UsageError
 from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
-from .ingest.events import Scribe, person
+from .ingest.events import Scribe
 from .ingest.intake import Progress
 from .ingest.submission import open_submission
 from .ingest.update import Change, update
@@ -51,7 +51,7 @@ VERSION = metadata.version("lantai-archive")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What ingest is told of access: closed, open, or open from a day on."""
+    """What a person says of access: closed, description only, open, or open from a day on."""
 
     shown: Shown
     since: date | None = None
@@ -88,7 +88,7 @@ class Archive:
         self.stores = Stores(home, self.settings.store, remembered)
         self.identity = self.stores.identity
         self.zone = ZoneInfo(self.identity.timezone)
-        self.person, self.software = person(by), Agent(f"lantai {VERSION}", "software", "lantai", VERSION)
+        self._by, self.software = by, Agent(f"lantai {VERSION}", "software", "lantai", VERSION)
         self._open = ExitStack()
 
     def __enter__(self) -> Archive:
@@ -108,6 +108,11 @@ class Archive:
         self.__dict__["catalog"] = catalog
         self.entries.heal()
         return catalog
+
+    @cached_property
+    def person(self) -> Agent:
+        """On whose behalf things are done."""
+        return person_of(self.catalog, self._by)
 
     @cached_property
     def root(self) -> Root:
@@ -315,7 +320,7 @@ class Archive:
     @cached_property
     def entries(self) -> Entries:
         return Entries(
-            self.home, self.stores, lambda: self.catalog, by=self.person,
+            self.home, self.stores, lambda: self.catalog, by=lambda: self.person,
             organization=legible(self.settings.archive.name), now=self._now, new_id=lambda: uuid7().urn,
         )  # fmt: skip
 

@@ -16,7 +16,9 @@ from typing import Any
 
 from .access import in_force
 from .catalog import Catalog
-from .errors import Damaged, LantaiError, UsageError
+from .errors import Damaged, LantaiError, NotFound, UsageError
+from .ingest.events import person
+from .messages import _
 from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, RecordId, Shown
 from .storage import Store, open_store
 from .storage import journal as chains
@@ -27,7 +29,7 @@ from .stores import Stores
 
 _SUBJECTS: Mapping[EntryKind, str] = {
     "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
-    "store": "store",
+    "store": "store", "agent": "agent",
 }  # fmt: skip
 _TOLD = 100
 """Findings of one check that its entry names; it counts them all."""
@@ -39,11 +41,12 @@ class Entries:
     """
 
     def __init__(
-        self, home: Path, stores: Stores, catalog: Callable[[], Catalog], *, by: Agent, organization: str,
+        self, home: Path, stores: Stores, catalog: Callable[[], Catalog], *, by: Callable[[], Agent],
+        organization: str,
         now: Callable[[], datetime], new_id: Callable[[], str],
     ) -> None:  # fmt: skip
         self._home, self._stores, self._opened, self._now, self._new_id = home, stores, catalog, now, new_id
-        self._by, self._organization = by, organization
+        self._known_by, self._organization = by, organization
         self.unnoted: list[LantaiError] = []
         """Why what was done could not be entered, though it was done."""
         self._archive = stores.identity.archive
@@ -54,6 +57,10 @@ class Entries:
     @property
     def _catalog(self) -> Catalog:
         return self._opened()
+
+    @property
+    def _by(self) -> Agent:
+        return self._known_by()
 
     def decide(
         self, record: RecordId, shown: Shown, since: datetime | None, *, reason: str, ground: str, clause: str
@@ -95,6 +102,31 @@ class Entries:
                 yield self._entry("withdrawal", subject, state, at=self._now(), replaces=standing)
 
         return bool(self.add(entries))
+
+    def rename(self, old: str, new: str) -> tuple[Agent, bool]:
+        """A person takes a new name and stays the same agent. Whether that is new. UsageError; NotFound: nobody of the
+        old name has done anything.
+        """
+        self.catch_up()
+        one, new = person_of(self._catalog, old), person(new).name
+
+        def entries() -> Iterator[Entry]:
+            there = person_of(self._catalog, new)
+            if there.id != one.id and self._catalog.has_acted(there.id):
+                raise UsageError(
+                    _("somebody of this name has acted already"), subject=new,
+                    remedy=_("Give a name that tells the two apart, such as one with the department."),
+                )  # fmt: skip
+            if not self._catalog.has_acted(one.id):
+                raise NotFound(
+                    _("nobody of this name has done anything here"), subject=old,
+                    remedy=_("Give the name as it stands in lantai show or lantai journal list."),
+                )  # fmt: skip
+            if one.name != new:
+                yield self._entry("agent", one.id, {"name": new}, at=self._now())
+
+        done = bool(self.add(entries))
+        return person_of(self._catalog, new), done
 
     def exported(self, package: PackageId, *, version: int, form: str, files: int, octets: int, store: str) -> None:
         state = {"version": version, "as": form, "files": files, "bytes": octets, "store": store}
@@ -265,6 +297,13 @@ class Entries:
             with suppress(Damaged):
                 for segment, seal in chains.segments(store, self._archive, writer, known.get(writer)):
                     self._catalog.apply(segment.entries, writer=writer, number=segment.number, seal=seal)
+
+
+def person_of(catalog: Catalog, name: str) -> Agent:
+    """The person of that name, be it an old one, under the name now in use. The id outlives a change of name."""
+    first = person(name)
+    id = catalog.agent_named(first.name) or first.id
+    return Agent(id, "person", catalog.name_of(id) or first.name)
 
 
 def _said_by(decision: Decision) -> tuple[Shown, str, str, str, str]:

@@ -190,7 +190,7 @@ class Decision:
     clause: str = ""  # of the ground: article, paragraph, number
 
 
-EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store"]
+EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store", "agent"]
 """The kinds of journal entry that this lantai writes (docs/journal.md)."""
 
 
@@ -200,7 +200,7 @@ class Entry:
 
     id: str  # urn:uuid: with a UUIDv7
     kind: EntryKind
-    subject_type: str  # package, record, store
+    subject_type: str  # package, record, store, agent
     subject: str
     at: datetime  # in UTC
     by: Agent

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -141,20 +143,47 @@ class Catalog:
         with self._database.reading() as connection:
             return journal.timeline(connection, record)
 
+    def agent_named(self, name: str) -> str | None:
+        """The id of the person who took that name, in the place of another."""
+        with self._database.reading() as connection:
+            return journal.agent_named(connection, name)
+
+    def name_of(self, agent: str) -> str | None:
+        """The newest name of a person who changed it."""
+        with self._database.reading() as connection:
+            return journal.name_of(connection, agent)
+
+    def has_acted(self, agent: str) -> bool:
+        """Whether any package or entry names that person; slow."""
+        with self._database.reading() as connection:
+            return journal.has_acted(connection, agent)
+
     def is_withdrawn(self, subject: str) -> bool:
         with self._database.reading() as connection:
             return journal.is_withdrawn(connection, subject)
 
+    def withdrawn_with(self, record: RecordId) -> tuple[str, ...]:
+        """What was withdrawn so that the record is hidden: itself, or records above it. (): it is not."""
+        with self._database.reading() as connection:
+            return journal.withdrawn_with(connection, [record]).get(record, ())
+
+    def withdrawals(self) -> Iterator[Entry]:
+        """Of each record that is withdrawn itself, in the order of their ids, the newest entry that withdrew it."""
+
+        def page(connection: Connection, last: str | None, size: int) -> list[Entry]:
+            return journal.withdrawals(connection, last or "", size)
+
+        return self._pages(page, lambda entry: entry.subject, None, None)
+
     def packages(
-        self, after: PackageId | None = None, limit: int | None = None, *, withdrawn: bool | None = None
+        self, after: PackageId | None = None, limit: int | None = None, *, withdrawn: bool = True
     ) -> Iterator[PackageRow]:
-        """In the order of their creation, those after `after`. withdrawn: only those that are, or that are not."""
+        """In the order of their creation, those after `after`. withdrawn: those that are, too."""
 
         def page(connection: Connection, last: PackageId | None, size: int) -> list[PackageRow]:
             where = true() if last is None else t.packages.c.id > last
-            if withdrawn is not None:
-                hidden = journal.withdrawal_of(t.packages.c.id)
-                where = and_(where, hidden if withdrawn else not_(hidden))
+            if not withdrawn:
+                where = and_(where, not_(journal.withdrawal_of(t.packages.c.id)))
             return queries.package_rows(connection, where, size)
 
         return self._pages(page, lambda row: row.id, after, limit)
@@ -249,7 +278,10 @@ class Catalog:
         in *; "words in quotes" stand one after the other. after: as many hits are left out. Reads one snapshot.
         """
         with self._database.reading() as connection:
-            yield from search.search(connection, query, after, limit)
+            hits = search.search(connection, query, after, limit)
+            while some := list(islice(hits, _PAGE)):
+                hidden = journal.withdrawn_with(connection, [hit.id for hit in some])
+                yield from (replace(hit, withdrawn=True) if hit.id in hidden else hit for hit in some)
 
     def _of_package(self, id: PackageId, read: Callable[[Connection, PackageId], tuple[Part, ...]]) -> tuple[Part, ...]:
         with self._database.reading() as connection:

@@ -19,6 +19,13 @@ from . import tables as t
 from .index import decide
 from .pen import Pen
 
+# Of two chains that give a person the same name, or one name to two persons, the later entry counts.
+_NAME = (
+    "INSERT INTO names (name, agent, at, entry) VALUES (:name, :agent, :at, :entry)"
+    " ON CONFLICT (name) DO UPDATE SET agent = excluded.agent, at = excluded.at, entry = excluded.entry"
+    " WHERE (excluded.at, excluded.entry) > (names.at, names.entry)"
+)
+
 
 def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal: str) -> None:
     """See Catalog.apply."""
@@ -38,11 +45,31 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
         )  # fmt: skip
         if entry.kind == "decision":
             decide(pen, decision_of(entry))
+        elif entry.kind == "agent":
+            pen.then(_NAME, name=entry.state["name"], agent=entry.subject, at=t.instant(entry.at), entry=entry.id)
     for subject in {entry.subject for entry in segment if entry.kind == "withdrawal"}:
         pen.flush()
         connection.execute(delete(t.withdrawn).where(t.withdrawn.c.subject == subject))
         if _holds_back(entries(connection, subject)):
             connection.execute(insert(t.withdrawn).values(subject=subject))
+
+
+def agent_named(connection: Connection, name: str) -> str | None:
+    """The person who took that name."""
+    return connection.scalar(select(t.names.c.agent).where(t.names.c.name == name))
+
+
+def name_of(connection: Connection, agent: str) -> str | None:
+    """The newest name that a person took."""
+    mine = select(t.names.c.name).where(t.names.c.agent == agent)
+    return connection.scalar(mine.order_by(t.names.c.at.desc(), t.names.c.entry.desc()).limit(1))
+
+
+def has_acted(connection: Connection, agent: str) -> bool:
+    """Whether any package or entry names that person. Looks at all of them."""
+    told = "SELECT 1 FROM entries WHERE json_extract(body, '$.by[0]') = ? LIMIT 1"
+    in_package = select(t.agents.c.id).where(t.agents.c.id == agent).limit(1)
+    return bool(connection.scalar(in_package) or connection.exec_driver_sql(told, (agent,)).first())
 
 
 def _holds_back(told: Iterable[Entry]) -> bool:
@@ -111,7 +138,7 @@ def decisions(connection: Connection, records: Iterable[str]) -> dict[str, tuple
 
 def timeline(connection: Connection, record: RecordId) -> tuple[Exposure, ...]:
     """Records that stand above each other in a circle count as if nothing stood above."""
-    parents = _parents(connection, record)
+    parents = _parents(connection, [record])
     own = decisions(connection, parents)
 
     def line(id: str, below: frozenset[str]) -> tuple[Exposure, ...]:
@@ -121,10 +148,39 @@ def timeline(connection: Connection, record: RecordId) -> tuple[Exposure, ...]:
     return line(record, frozenset())
 
 
-def _parents(connection: Connection, record: str) -> Mapping[str, Sequence[str]]:
-    """Of the record and of all above it, which stand right above, in whatever hierarchy."""
-    found: dict[str, list[str]] = {record: []}
-    asked = [record]
+def withdrawn_with(connection: Connection, records: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Of each of these records that is hidden: what was withdrawn, itself or records above it."""
+    if not records or connection.execute(select(t.withdrawn).limit(1)).first() is None:
+        return {}
+    parents = _parents(connection, records)
+    own = set(connection.scalars(select(t.withdrawn.c.subject).where(t.withdrawn.c.subject.in_(parents))))
+    found: dict[str, tuple[str, ...]] = {}
+    for record in records:
+        above, left = set[str](), [record]
+        while left:
+            one = left.pop()
+            if one not in above:
+                above.add(one)
+                left += parents.get(one, ())
+        if hidden := own & above:
+            found[record] = tuple(sorted(hidden))
+    return found
+
+
+def withdrawals(connection: Connection, after: str, limit: int) -> list[Entry]:
+    """Of each subject that is withdrawn, in the order of their ids, the newest entry that withdrew it."""
+    subject = t.withdrawn.c.subject
+    found = []
+    for one in connection.scalars(select(subject).where(subject > after).order_by(subject).limit(limit)).all():
+        told = [entry for entry in entries(connection, one) if entry.kind == "withdrawal" and entry.state["withdrawn"]]
+        found.append(told[-1])
+    return found
+
+
+def _parents(connection: Connection, records: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Of the records and of all above them, which stand right above, in whatever hierarchy."""
+    found: dict[str, list[str]] = {record: [] for record in records}
+    asked = list(found)
     while asked:
         above = (
             select(t.records.c.id, t.places.c.parent)

@@ -108,6 +108,7 @@ class RecordHit:
     reference_code: str | None
     path: str | None  # of the file whose name was found; None: its description was
     snippet: Snippet | None
+    withdrawn: bool = False  # itself or with a record above it
 
 
 @dataclass(frozen=True, slots=True)

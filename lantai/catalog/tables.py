@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words")
@@ -328,6 +328,17 @@ entries = Table(
 
 # Derived from entries: what is withdrawn now.
 withdrawn = Table("withdrawn", metadata, Column("subject", Ordered, primary_key=True))
+
+# Derived from entries: which person a name stands for. The newest name of a person is the one in use.
+names = Table(
+    "names",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("entry", Text, nullable=False),
+    Index("names_agent", "agent", "at"),
+)
 
 files = Table(
     "files",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import click
 
 from ..archive import Access, Archive
@@ -12,6 +10,7 @@ from ..messages import N_, _
 from ..model import RecordId
 from . import shapes
 from .intake import short
+from .intake import shown as as_shown
 from .look import in_words
 from .shell import Command, Group, Session, common, option, options_of_all
 
@@ -27,17 +26,6 @@ def access(**_common: object) -> None: ...
 access = options_of_all(access, home=True)  # type: ignore[assignment]
 
 
-def _shown(_context: click.Context, _parameter: click.Parameter, value: str) -> Access:
-    if value in ("open", "description", "closed"):
-        return Access(value)  # type: ignore[arg-type]
-    try:
-        return Access("open", date.fromisoformat(value))
-    except ValueError as error:
-        raise click.BadParameter(
-            _("{value} is neither open nor description nor closed nor a day as 2051-01-01").format(value=value)
-        ) from error
-
-
 @access.command(
     "set",
     cls=Command,
@@ -51,7 +39,7 @@ def _shown(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     ),
 )  # fmt: skip
 @click.argument("id")
-@click.argument("shown", callback=_shown)
+@click.argument("shown", type=as_shown)
 @option("--reason", required=True, metavar="TEXT", help=N_("Why; it is kept with the decision."))
 @option(
     "--ground", type=click.Choice(GROUNDS), default="policy", show_default=True, help=N_("What the decision rests on.")

@@ -74,16 +74,15 @@ def init(
     return 0
 
 
-def _access(value: str) -> Access:
-    if value == "open":
-        return Access("open")
-    if value == "closed":
-        return Access("closed")
+def shown(value: str) -> Access:
+    """What a person says of access: open, description, closed, or the day from which it is open."""
+    if value in ("open", "description", "closed"):
+        return Access(value)  # type: ignore[arg-type]
     try:
         return Access("open", date.fromisoformat(value))
     except ValueError as error:
         raise click.BadParameter(
-            _("{value} is neither open nor closed nor a day as 2051-01-01").format(value=value)
+            _("{value} is neither open nor description nor closed nor a day as 2051-01-01").format(value=value)
         ) from error
 
 
@@ -112,8 +111,8 @@ class _Task:
 @option("--metadata", type=PATH, metavar="FILE", help=N_("A description: csv, xlsx, json or xml."))
 @option(
     "--access",
-    type=_access,
-    metavar="open|closed|YYYY-MM-DD",
+    type=shown,
+    metavar="open|description|closed|YYYY-MM-DD",
     help=N_("Who may see it, or from which day on all may."),
 )
 @option("--again", is_flag=True, help=N_("Store it though all its files are in the archive already."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ from .. import messages
 from ..access import in_force
 from ..archive import Archive
 from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
+from ..errors import NotFound
 from ..messages import N_, _
 from ..metadata.elements import heading_of, level_name
 from ..model import Decision, FileId, Format, PackageId, RecordId, Shown
@@ -25,13 +27,16 @@ from .shell import Command, Session, common, option
 @click.command(
     "list", cls=Command, help=N_("List the packages, oldest first."), examples=("lantai list", "lantai list --json")
 )
-@option("--withdrawn", is_flag=True, help=N_("Those that are withdrawn, instead of all others."))
+@option("--withdrawn", is_flag=True, help=N_("The packages and records that are withdrawn, instead of the others."))
 @common()
 def list_packages(session: Session, withdrawn: bool) -> int:
     with session.open() as archive:
         output = session.output(archive)
+        if withdrawn:
+            _list_withdrawals(output, archive)
+            return 0
         if output.as_json:
-            for row in archive.catalog.packages(withdrawn=withdrawn):
+            for row in archive.catalog.packages(withdrawn=False):
                 output.object(shapes.package(row))
             return 0
         rows = [
@@ -39,11 +44,10 @@ def list_packages(session: Session, withdrawn: bool) -> int:
                 short(row.id), row.title, row.reference_code or "", level_name(row.level, messages.language()),
                 str(row.files), size(row.bytes), f"v{row.version}", output.time(row.created)[:10], access(output, row),
             )
-            for row in archive.catalog.packages(withdrawn=withdrawn)
+            for row in archive.catalog.packages(withdrawn=False)
         ]  # fmt: skip
         if not rows:
-            nothing = _("Nothing is withdrawn.") if withdrawn else _("The archive is empty. Next: lantai ingest PATH")
-            output.say(nothing)
+            output.say(_("The archive is empty. Next: lantai ingest PATH"))
             return 0
         headings = (
             _("ID"),
@@ -58,6 +62,24 @@ def list_packages(session: Session, withdrawn: bool) -> int:
         )
         output.table(headings, rows, numbers=(4, 5), whole=(0, 3, 6, 7), spare=(6, 3, 4, 5))
     return 0
+
+
+def _list_withdrawals(output: Output, archive: Archive) -> None:
+    """Of packages and of records in them."""
+    rows = []
+    for entry in archive.catalog.withdrawals():
+        row = None
+        with suppress(NotFound):  # what was withdrawn stays so, whether or not it is known
+            row = archive.catalog.record(RecordId(entry.subject))
+        output.object(shapes.withdrawal(entry, row))
+        title = row.description.title if row else ""
+        rows.append((short(entry.subject), title, output.time(entry.at), entry.by.name, str(entry.state["reason"])))
+    if output.as_json:
+        return
+    if rows:
+        output.table((_("ID"), _("Title"), _("When"), _("Who"), _("Why")), rows, whole=(0, 2))
+    else:
+        output.say(_("Nothing is withdrawn."))
 
 
 def access(output: Output, row: PackageRow) -> str:
@@ -200,6 +222,7 @@ def _decided(archive: Archive, record: RecordId) -> dict[str, Any]:
     """Of access: every decision, what holds now, from when and until when, and whether the record is withdrawn."""
     decisions = archive.catalog.decisions(record)
     now, until = archive.holds(record)
+    hidden = archive.catalog.withdrawn_with(record)
     return {
         "decisions": [shapes.decision(one) for one in decisions],
         "conflict": len(in_force(decisions)) > 1,
@@ -208,7 +231,8 @@ def _decided(archive: Archive, record: RecordId) -> dict[str, Any]:
             "since": shapes.moment(now.since) if now else None,
             "until": shapes.moment(until.since) if until else None,
         },
-        "withdrawn": archive.catalog.is_withdrawn(record),
+        "withdrawn": bool(hidden),
+        "withdrawn_with": list(hidden),
     }
 
 
@@ -224,8 +248,10 @@ def _holds(output: Output, archive: Archive, record: RecordId) -> list[tuple[str
         rows.append((_("Now"), words))
     if len(in_force(archive.catalog.decisions(record))) > 1:
         rows.append((_("Conflict"), _("two decisions stand; the stricter one holds until a new one settles it")))
-    if archive.catalog.is_withdrawn(record):
-        rows.append((_("Withdrawn"), _("hidden from every open answer")))
+    if hidden := archive.catalog.withdrawn_with(record):
+        above = ", ".join(short(one) for one in hidden if one != record)
+        words = _("hidden from every open answer") if record in hidden else _("hidden with {above}").format(above=above)
+        rows.append((_("Withdrawn"), words))
     return rows
 
 
@@ -315,7 +341,7 @@ def search(session: Session, query: str, limit: int) -> int:
             output.object(shapes.hit(hit))
             rows.append(
                 (short(hit.id), hit.title, hit.reference_code or "", level_name(hit.level, messages.language()),
-                 _found(hit))
+                 _found(hit), _("withdrawn") if hit.withdrawn else "")
             )  # fmt: skip
         if output.as_json:
             return 0
@@ -323,7 +349,7 @@ def search(session: Session, query: str, limit: int) -> int:
             output.say(_("Nothing found."))
         else:
             output.table(
-                (_("ID"), _("Title"), _("Reference code"), _("Level"), _("Found")), rows, whole=(0, 3), spare=(3,)
+                (_("ID"), _("Title"), _("Reference code"), _("Level"), _("Found"), ""), rows, whole=(0, 3), spare=(3,)
             )
     return 0
 

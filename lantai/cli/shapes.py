@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..errors import Fault, LantaiError
-from ..model import Agent, DateSpan, Decision, Description, Event, Format, Version
+from ..model import Agent, DateSpan, Decision, Description, Entry, Event, Format, Version
 
 Object: TypeAlias = dict[str, Any]
 
@@ -157,4 +157,19 @@ def hit(one: RecordHit) -> Object:
         "reference_code": one.reference_code,
         "path": one.path,
         "snippet": one.snippet.text if one.snippet else None,
+        "withdrawn": one.withdrawn,
+    }
+
+
+def withdrawal(entry: Entry, row: RecordRow | None) -> Object:
+    """row None: the catalogue does not know the record."""
+    return {
+        "record": entry.subject,
+        "package": row.package if row else None,
+        "title": row.description.title if row else None,
+        "level": row.description.level if row else None,
+        "reference_code": row.reference_code if row else None,
+        "at": moment(entry.at),
+        "by": entry.by.name,
+        "reason": entry.state["reason"],
     }

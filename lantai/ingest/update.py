@@ -14,7 +14,7 @@ from ..formats import Identifier
 from ..messages import _
 from ..metadata import premis
 from ..metadata.elements import REFERENCE_CODE
-from ..model import Event, Finding, Package, PackageId, PayloadFile, Record, RecordId
+from ..model import Agent, Event, Finding, Package, PackageId, PayloadFile, Record, RecordId
 from ..package import anatomy
 from ..package.read import bag_algorithms, read_original, read_package
 from ..package.write import Account, close, write_original
@@ -93,7 +93,7 @@ def update(
                 package, described.records, described.places, before.submission, before.content, before.access,
                 (*(one for one in before.events if one not in original), _act(scribe, package, change, reason)),
                 _still_told((*original, *intake.events), worksheet),
-                tuple(dict.fromkeys((*before.agents, scribe.software, scribe.person, *intake.tools))),
+                _agents(before.agents, (scribe.software, scribe.person, *intake.tools)),
                 scribe.software, scribe.person, scribe.agency, created=before.versions[0].at, at=scribe.now(),
                 submitted={**submitted(package, base), **stated},
             )  # fmt: skip
@@ -244,6 +244,11 @@ def _keep_payload(draft: Draft, worksheet: Worksheet) -> None:
             next_new = next(new, None)
         else:
             draft.keep([(path, file.digests)])
+
+
+def _agents(before: Iterable[Agent], now: Iterable[Agent]) -> tuple[Agent, ...]:
+    """Each once, under the name it has now."""
+    return tuple({one.id: one for one in (*before, *now)}.values())
 
 
 def _keep_documents(draft: Draft, base: Reader, *, new: bool) -> None:

@@ -5,7 +5,6 @@ LANTAI_FAULTS=full: as often as one would before a release. LANTAI_SEED: the run
 
 from __future__ import annotations
 
-import json
 import random
 import resource
 import shutil
@@ -112,8 +111,9 @@ def test_whatever_happened_a_catalogue_made_anew_answers_as_the_live_one(
     for history in range(max(1, HISTORIES // 8)):
         for step in range(STEPS):
             name = f"{part}-{history}-{step}"
-            known = [json.loads(line)["package"] for line in lantai("list", "--json").out.splitlines()]
-            words = _step(chance, known, tmp_path / name)
+            known = [one["record"] for one in lantai("search", "文化节", "--json").objects]
+            packages = [line["package"] for line in lantai("list", "--json").objects]
+            words = _step(chance, packages, [*packages, *known], tmp_path / name)
             at = chance.choice([0, 0, chance.randrange(1, 30)])
             process = place.run(name, words, at=at, when=chance.choice(["before", "after"]))
             assert process.join() in (0, -signal.SIGKILL), (words, process.told.with_suffix(".err").read_text())
@@ -126,16 +126,17 @@ def test_whatever_happened_a_catalogue_made_anew_answers_as_the_live_one(
     assert lantai("journal", "verify").code == 0
 
 
-def _step(chance: random.Random, known: Sequence[str], where: Path) -> list[str | Path]:
-    kind = chance.choice(["ingest", "update", "access", "access", "withdraw"]) if known else "ingest"
+def _step(chance: random.Random, packages: Sequence[str], records: Sequence[str], where: Path) -> list[str | Path]:
+    """records: the packages, and what the search finds, withdrawn or not."""
+    kind = chance.choice(["ingest", "update", "access", "access", "withdraw"]) if packages else "ingest"
     if kind == "ingest":
         return ["ingest", folder(where, {"活动方案.txt": f"{where.name}\n", "照片/1.txt": "one\n"})]
-    package, reason = chance.choice(known), ["--reason", where.name]
+    record, reason = chance.choice(records), ["--reason", where.name]
     if kind == "update":
-        return ["update", package, "--title", f"文化节 {where.name}", *reason]
+        return ["update", chance.choice(packages), "--title", f"文化节 {where.name}", *reason]
     if kind == "withdraw":
-        return ["withdraw", package, *reason, *chance.choice([[], ["--undo"]])]
-    return ["access", "set", package, chance.choice(["open", "description", "closed", "2051-01-01"]), *reason]
+        return ["withdraw", record, *reason, *chance.choice([[], ["--undo"]])]
+    return ["access", "set", record, chance.choice(["open", "description", "closed", "2051-01-01"]), *reason]
 
 
 def _afresh(place: Place, tmp_path: Path, name: str) -> None:

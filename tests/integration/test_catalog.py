@@ -29,6 +29,7 @@ from lantai.model import (
     Decision,
     Description,
     Element,
+    Entry,
     Event,
     Extent,
     FileId,
@@ -310,6 +311,29 @@ def test_a_failure_while_files_are_read_leaves_the_catalogue_as_it_was(catalog: 
     assert dump(url) == before
     catalog.index(a_package(), [a_file("a")])
     assert catalog.package(PackageId(urn(1))).files == 1
+
+
+def test_of_two_hierarchies_the_stricter_holds_for_what_is_below_both(catalog: Catalog) -> None:
+    event, photo = RecordId(urn(7)), RecordId(urn(2))
+    package = a_package(parts=[(photo, description(title="剪彩"), ())])
+    catalog.index(replace(package, places=(*package.places, Place(photo, "event", event, 0, None))), [])
+
+    def decided(number: int, record: str, shown: str) -> Entry:
+        state = {"shown": shown, "since": "2025-11-01T00:00:00Z", "reason": "r"}
+        by = Agent("urn:uuid:a", "person", "李明")
+        at = datetime(2025, 11, 1, tzinfo=UTC) + timedelta(days=number)
+        return Entry(urn(100 + number), "decision", "record", record, at, by, state, "", "policy", replaces=())
+
+    def shown() -> list[str]:
+        return [one.shown for one in catalog.timeline(photo)]
+
+    first = replace(decided(1, urn(1), "open"), replaces=(package.access.id,))
+    catalog.apply([first], writer="w", number=1, seal="1")
+    assert shown() == ["closed", "open"]  # of its fonds; nothing was decided of the event
+    catalog.apply([decided(2, event, "description")], writer="w", number=2, seal="2")
+    assert shown() == ["closed", "description"]
+    catalog.apply([decided(3, photo, "open")], writer="w", number=3, seal="3")
+    assert shown()[-1] == "open"  # its own
 
 
 def test_a_record_known_without_a_package_can_come_into_one(catalog: Catalog, url: str) -> None:

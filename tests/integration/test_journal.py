@@ -20,7 +20,7 @@ from lantai.storage.journal.segment import decode, encode
 from tests.integration.command import Lantai
 
 SCHEMAS = {
-    name: json.loads(resources.files("lantai.storage.journal").joinpath(f"schemas/journal-{name}-1.json").read_text())
+    name: json.loads(resources.files("lantai.storage.journal").joinpath(f"schemas/journal-{name}-2.json").read_text())
     for name in ("segment", "entry")
 }
 
@@ -150,6 +150,66 @@ def test_what_is_withdrawn_is_hidden_and_comes_back(stocked: tuple[Lantai, str])
     assert told == [True, False]
 
 
+def test_a_record_is_withdrawn_by_itself_or_with_what_is_above_it(
+    lantai: Lantai, records: Path, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("filename,dc.title\n筹备/活动方案.txt,第十二届金秋文化节活动方案\n照片,剪彩\n", "utf-8")
+    id = lantai.stored(records, "--metadata", sheet)["package"]
+    of = {title: lantai("search", title, "--json").object["record"] for title in ("第十二届金秋文化节活动方案", "剪彩")}
+
+    def hidden() -> list[str]:
+        found = [one for title in of for one in lantai("search", title, "--json").objects]
+        assert all(shown(lantai, one["record"])["withdrawn"] == one["withdrawn"] for one in found)
+        return [one["title"] for one in found if one["withdrawn"]]
+
+    assert lantai("withdraw", of["剪彩"], "--reason", "隐私").code == 0
+    assert hidden() == ["剪彩"]
+    assert [one["package"] for one in lantai("list", "--json").objects] == [id]
+    told = lantai("list", "--withdrawn", "--json").object
+    assert (told["record"], told["package"], told["title"]) == (of["剪彩"], id, "剪彩")
+    assert (told["by"], told["reason"]) == ("王芳", "隐私")
+    assert lantai("withdraw", id, "--reason", "投诉").code == 0
+    assert hidden() == ["第十二届金秋文化节活动方案", "剪彩"]
+    assert shown(lantai, of["第十二届金秋文化节活动方案"])["withdrawn_with"] == [id]
+    assert lantai("list", "--json").objects == []
+    for one in (of["剪彩"], id):
+        assert lantai("withdraw", one, "--undo", "--reason", "已核实").code == 0
+    assert (hidden(), lantai("list", "--withdrawn", "--json").objects) == ([], [])
+
+
+def test_a_person_who_takes_another_name_stays_the_same(stocked: tuple[Lantai, str], records: Path) -> None:
+    lantai, id = stocked
+    before = {one["agent"] for event in shown(lantai, id)["events"] for one in event["agents"] if one["name"] == "王芳"}
+    renamed = [lantai("agent", "rename", "王芳", "王方", "--by", "李明", "--json").object for _time in range(2)]
+    assert [one["status"] for one in renamed] == ["renamed", "present"]
+    assert {one["agent"] for one in renamed} == before
+    (records / "补充.txt").write_text("more\n", "utf-8")
+    again = lantai.stored(records)["package"]
+    after = [one for event in shown(lantai, again)["events"] for one in event["agents"] if one["type"] == "person"]
+    assert {(one["agent"], one["name"]) for one in after} == {(*before, "王方")}
+    for by in ("王芳", "王方"):
+        set_access(lantai, id, "open", f"by {by}", "--by", by)
+    decided = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "decision"]
+    assert {(one["by"]["id"], one["by"]["name"]) for one in decided} == {(*before, "王方")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("赵", "钱", "NotFound"),
+        ("王芳", "李明", "UsageError"),
+        ("王芳", " ", "UsageError"),
+        ("李明", "王芳", "UsageError"),
+    ],
+)
+def test_nobody_becomes_somebody_else(stocked: tuple[Lantai, str], old: str, new: str, kind: str) -> None:
+    lantai, id = stocked
+    set_access(lantai, id, "open", "期满", "--by", "李明")
+    assert lantai("agent", "rename", old, new, "--json").error["kind"] == kind
+    assert [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "agent"] == []
+
+
 # -- entries
 
 
@@ -165,6 +225,7 @@ def test_every_entry_and_segment_is_as_its_published_schema_says(
     second.mkdir()
     assert lantai("replicate").code == 0
     set_access(another_home(lantai, "other"), id, "open")
+    assert lantai("agent", "rename", "王芳", "王芳 (利用科)").code == 0
     kinds = set()
     for file in segments(second):
         head, *entries, seal = map(json.loads, file.read_text("utf-8").splitlines())
@@ -175,7 +236,7 @@ def test_every_entry_and_segment_is_as_its_published_schema_says(
             kinds.add(entry["kind"])
     assert kinds == set(SCHEMAS["entry"]["properties"]["kind"]["enum"])
     for name in ("segment", "entry"):
-        laid = second / "schemas" / f"journal-{name}-1.json"
+        laid = second / "schemas" / f"journal-{name}-2.json"
         assert json.loads(laid.read_text()) == SCHEMAS[name]
 
 
@@ -343,7 +404,7 @@ def test_a_journal_of_a_newer_lantai_is_refused(stocked: tuple[Lantai, str]) -> 
     lantai, id = stocked
     set_access(lantai, id, "open")
     (file,) = segments(lantai.folder / "store")
-    body = b"".join(file.read_bytes().replace(b'"format":1', b'"format":2').splitlines(keepends=True)[:-1])
+    body = b"".join(file.read_bytes().replace(b'"format":2', b'"format":99').splitlines(keepends=True)[:-1])
     seal = json.dumps({"seal": hashlib.sha256(body).hexdigest()}, separators=(",", ":"))
     file.write_bytes(body + seal.encode() + b"\n")
     done = lantai("journal", "list", "--json")

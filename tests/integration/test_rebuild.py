@@ -57,6 +57,8 @@ def lived(lantai: Lantai, tmp_path: Path) -> list[str]:
         ["withdraw", ids[3], "--reason", "投诉"],
         ["withdraw", ids[2], "--reason", "投诉"],
         ["withdraw", ids[2], "--undo", "--reason", "已核实"],
+        ["agent", "rename", "王芳", "王芳 (利用科)"],
+        ["access", "set", ids[0], "closed", "--reason", "复查", "--by", "王芳"],
         ["validate"],
     ):
         assert lantai(*words).code == 0, words

@@ -172,7 +172,7 @@ def test_an_update_that_another_overtakes_loses_to_it(
     loaded = Root.loaded
     overtaken: list[str] = []
 
-    def slow(root: Root, id: PackageId, number: int | None = None) -> Inventory:
+    def slow(root: Root, id: PackageId, number: int) -> Inventory:
         found = loaded(root, id, number)
         if not overtaken:
             overtaken.append(package)

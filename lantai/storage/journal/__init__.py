@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 from ...errors import Damaged, Exists, UsageError
@@ -207,6 +208,8 @@ class Journal:
         head = chain.head.number if chain.head else 0
         if last > head:
             raise Ahead
+        if head > last:
+            _publish(store)
         for number in range(last if last else 1, head + 1):
             key = key_of(chain.writer, number)
             try:
@@ -218,6 +221,19 @@ class Journal:
             except Exists:
                 if load(store, key) != data:
                     raise _damaged(key, _("the store holds other bytes than this home wrote")) from None
+
+
+SCHEMAS = "schemas/"
+"""Where the schemas of segments and entries lie in a store."""
+
+
+def _publish(store: Store) -> None:
+    """Lay the schemas of the format that is written now, in a store that was made before there was such a format."""
+    newest = f"-{FORMAT}.json"
+    for schema in resources.files(__package__).joinpath("schemas").iterdir():
+        if schema.name.endswith(newest) and next(store.list(SCHEMAS + schema.name), None) is None:
+            store.put(SCHEMAS + schema.name, partial(_whole, schema.read_bytes()), algorithms=())
+            store.sync()
 
 
 class Ahead(Exception):

@@ -17,8 +17,8 @@ from typing import Any, get_args
 
 from ...model import Agent, Entry, EntryKind
 
-FORMAT = 1
-"""Of segments and entries; a higher one was written by a newer lantai."""
+FORMAT = 2
+"""Of segments and entries, and the edition of their schemas: a new kind of entry makes a new one. All are read."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KINDS = frozenset(get_args(EntryKind))

@@ -187,11 +187,8 @@ class Root:
             if isinstance(row, VersionInfo):
                 yield inventory.to_version(row)
 
-    def loaded(self, package: PackageId, number: int | None = None) -> Inventory:
-        """The inventory of a version (the head's by default), ready for questions; close it. NotFound."""
-        return self._loaded(package, self._require(package, number))
-
-    def _loaded(self, package: PackageId, number: int) -> Inventory:
+    def loaded(self, package: PackageId, number: int) -> Inventory:
+        """The inventory of a version, ready for questions; close it. NotFound, Damaged."""
         table = Inventory()
         try:
             table.load(self.inventory(package, number))
@@ -209,7 +206,7 @@ class Root:
     @contextmanager
     def known(self, package: PackageId, number: int) -> Iterator[Reader]:
         """A version that the caller knows to be there. NotFound, Damaged."""
-        table = self._loaded(package, number)
+        table = self.loaded(package, number)
         try:
             yield Reader(self, package, number, table)
         finally:
