@@ -272,7 +272,7 @@ class Entries:
                 self._own.send(chain, root.store)
                 sent = True
             except chains.Ahead:
-                return self._own.begin()
+                return self._send(self._own.begin_again(chain, root.store, at=self._now()))
             except (Damaged, UsageError):
                 raise
             except LantaiError as error:

@@ -39,9 +39,10 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
     else:
         connection.execute(insert(t.chains).values(writer=writer, number=number, seal=seal))
     for entry in segment:
+        # What one chain had no place for stands again in the next of its home.
         pen.add(
-            t.entries, id=entry.id, writer=writer, number=number, kind=entry.kind, subject=entry.subject, at=entry.at,
-            body=_body(entry),
+            t.entries, once=True, id=entry.id, writer=writer, number=number, kind=entry.kind, subject=entry.subject,
+            at=entry.at, body=_body(entry),
         )  # fmt: skip
         if entry.kind == "decision":
             decide(pen, decision_of(entry))

@@ -12,12 +12,17 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from lantai.errors import StoreUnavailable
+from lantai.storage import Store
+from lantai.storage.journal import Chain, Journal
 from lantai.storage.journal.segment import decode, encode
 from tests.integration.command import Lantai
+from tests.integration.test_rebuild import answers
 
 SCHEMAS = {
     name: json.loads(resources.files("lantai.storage.journal").joinpath(f"schemas/journal-{name}-2.json").read_text())
@@ -304,6 +309,35 @@ def test_a_home_put_back_from_a_backup_begins_a_new_chain(stocked: tuple[Lantai,
     assert len({one.parent.name for one in segments(lantai.folder / "store")}) == 2
     assert lantai("journal", "verify").code == 0
     assert [one["shown"] for one in shown(lantai, id)["decisions"]] == ["closed", "open", "closed", "description"]
+
+
+def test_a_machine_that_was_cloned_goes_on_with_a_chain_of_its_own(stocked: tuple[Lantai, str]) -> None:
+    lantai, id = stocked
+    set_access(lantai, id, "open")
+    clone = another_home(lantai, "clone")
+    writer = clone.folder / "journal" / "writer.json"
+    values = json.loads(writer.read_text("utf-8"))
+    machine = values["machine"].split()[0]
+    writer.write_text(json.dumps({**values, "machine": f"{machine} {writer.parent.stat().st_ino}"}), "utf-8")
+    sent = Journal.send
+
+    def fail_with_what_is_new(own: Journal, chain: Chain, store: Store) -> None:
+        if chain.head is not None and chain.head.number > 1:
+            raise StoreUnavailable("away", subject="s", remedy="Wait.")
+        sent(own, chain, store)
+
+    with mock.patch.object(Journal, "send", fail_with_what_is_new):
+        assert clone("access", "set", id, "closed", "--reason", "offline", "--json").code == 1  # it stays in the home
+    store = lantai.folder / "store"
+    set_access(lantai, id, "description", "before the clone came back")
+    set_access(clone, id, "open", "afterwards")
+    assert len({one.parent.name for one in segments(store)}) == 2
+    for one in (lantai, clone):
+        assert one("access", "set", id, "open", "--reason", "afterwards").code == 0
+        reasons = {told["reason"] for told in shown(one, id)["decisions"]}
+        assert {"offline", "before the clone came back", "afterwards"} <= reasons
+        assert one("journal", "verify").code == 0
+    assert answers(lantai) == answers(clone)
 
 
 # -- damage

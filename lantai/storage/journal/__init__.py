@@ -19,7 +19,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from ...errors import Damaged, Exists, UsageError
+from ...errors import Damaged, Exists, NotFound, UsageError
 from ...messages import _
 from ...model import Entry
 from .. import Store
@@ -153,10 +153,34 @@ class Journal:
         return f"{self._machine} {self._folder.stat().st_ino}"
 
     def begin(self) -> Chain:
-        """A new chain: the first, or the next where a store knows more of ours than the home, which was put back."""
-        writer = self._new_writer()
-        self._write(self._folder / "writer.json", json.dumps({"writer": writer, "machine": self._here()}).encode())
-        return Chain(writer, None)
+        """A new chain: the first, or the next where the catalogue knows more of ours than the home."""
+        return self._ours(Chain(self._new_writer(), None))
+
+    def begin_again(self, old: Chain, store: Store, *, at: datetime) -> Chain:
+        """A new chain, where store is Ahead of the old one. What the old one has no place for any more stands in it.
+
+        Damaged.
+        """
+        chain, files = Chain(self._new_writer(), None), []
+        for number in self._without_place(old, store):
+            chain = self.append(chain, decode(self._load(old.writer, number))[0].entries, heads={}, at=at)
+            files.append(self._folder / old.writer / f"{number:010}.ndjson")
+        self._ours(chain)
+        for file in files:  # only now: nothing is forgotten before it stands elsewhere
+            file.unlink()
+        return chain
+
+    def _without_place(self, chain: Chain, store: Store) -> Iterator[int]:
+        """The segments of the home of which store holds others."""
+        for number in range(1, (chain.head.number if chain.head else 0) + 1):
+            with suppress(OSError, NotFound):  # lost here or there, which says nothing
+                if self._load(chain.writer, number) != load(store, key_of(chain.writer, number)):
+                    yield number
+
+    def _ours(self, chain: Chain) -> Chain:
+        values = {"writer": chain.writer, "machine": self._here()}
+        self._write(self._folder / "writer.json", json.dumps(values).encode())
+        return chain
 
     def _numbers(self, writer: str) -> Iterator[int]:
         with suppress(FileNotFoundError):
@@ -203,7 +227,9 @@ class Journal:
             raise unavailable(error, os.fsencode(path)) from error
 
     def send(self, chain: Chain, store: Store) -> None:
-        """Create in store what it lacks of the chain, in order. Ahead: it holds more than the home; Damaged: other."""
+        """Create in store what it lacks of the chain, in order. Raises Ahead (it holds more than the home, or other),
+        Damaged.
+        """
         last = max(numbers(store, chain.writer), default=0)
         head = chain.head.number if chain.head else 0
         if last > head:
@@ -220,7 +246,8 @@ class Journal:
                 store.create(key, partial(_whole, data))
             except Exists:
                 if load(store, key) != data:
-                    raise _damaged(key, _("the store holds other bytes than this home wrote")) from None
+                    read(store, self._archive, chain.writer, number)  # Damaged: it is not one at all
+                    raise Ahead from None
 
 
 SCHEMAS = "schemas/"
@@ -237,7 +264,9 @@ def _publish(store: Store) -> None:
 
 
 class Ahead(Exception):
-    """A store knows more of a chain than the home that writes it."""
+    """A store knows more of a chain than the home that writes it, which was put back from a backup; or other, since the
+    whole machine was, or was cloned.
+    """
 
 
 def _whole(data: bytes) -> tuple[bytes]:
