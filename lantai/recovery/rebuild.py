@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +27,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 _TOGETHER = 200
 """Packages that the catalogue is told in one transaction."""
-_SEGMENTS = 20
-"""Segments of the journal likewise; each has at most a thousand entries."""
+_SEGMENTS, _ENTRIES = 100, 2000
+"""Segments of the journal likewise, and about as many entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def fill(
     Damaged is a finding.
     """
     root, findings, packages, entries = roots[source], list[Finding](), 0, 0
+    further: dict[PackageId, int] = {}
     for some in look_at(place, _batches(new, root)):
         for seen in some:
             if seen.damage:
@@ -96,7 +97,10 @@ def fill(
             for seen in whole:
                 if seen.told is not None and seen.told.files is not None:
                     writing.index(seen.told.package, seen.told.files, earlier=seen.told.earlier)
-                writing.keep(seen.package, _copies(seen, source, roots))
+                copies = tuple(_copies(seen, source, roots))
+                writing.keep(seen.package, copies)
+                if (highest := max((one.number for one in copies), default=0)) > seen.head:
+                    further[seen.package] = highest
         packages += len(whole)
         progress(len(some), 0)
     for writer in journal.writers(root.store):
@@ -104,7 +108,7 @@ def fill(
             entries += _take_in(new, root, archive, writer)
         except Damaged as error:
             findings.append(Finding.of("rebuild-journal", error.subject, reason=error.what))
-    findings += _lacking(new, source, roots, old)
+    findings += _lacking(new, source, roots, old, further)
     _require_there(root, source)
     return Rebuilt(packages, entries, tuple(findings))
 
@@ -132,11 +136,10 @@ def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> 
     """What was told to the old catalogue while the new one was made."""
     if old is None:
         return
-    for row in old.packages():
-        if row.version > (new.version_of(row.id) or 0):
-            with suppress(NotFound, Damaged):  # what the store lacks was found already
-                index(new, root, row.id)
-                new.keep(row.id, old.copies(row.id))
+    for package, _head, _known in _behind(new, ((row.id, row.version) for row in old.packages())):
+        with suppress(NotFound, Damaged):  # what the store lacks was found already
+            index(new, root, package)
+            new.keep(package, old.copies(package))
     for writer in old.chains():
         with suppress(Damaged):
             _take_in(new, root, archive, writer)
@@ -152,6 +155,8 @@ def _take_in(catalog: Catalog, root: Root, archive: str, writer: str) -> int:
         try:
             for one in islice(segments, _SEGMENTS):
                 some.append(one)
+                if sum(len(segment.entries) for segment, _seal in some) >= _ENTRIES:
+                    break
         except Damaged as error:
             damage = error
         if not some:
@@ -173,32 +178,46 @@ def _copies(seen: Seen, source: str, roots: Mapping[str, Root]) -> Iterator[Copy
         except LantaiError:
             continue
         for number in range(1, head + 1):
-            yield Copy(number, name, root.store.stat(root.inventory_key(seen.package, number)).modified)
+            with suppress(NotFound):  # one that is missing below the head is for validate to tell
+                yield Copy(number, name, root.store.stat(root.inventory_key(seen.package, number)).modified)
 
 
-def _lacking(new: Catalog, source: str, roots: Mapping[str, Root], old: Catalog | None) -> Iterator[Finding]:
-    """What other stores and the old catalogue know and the source does not have."""
+def _lacking(
+    new: Catalog, source: str, roots: Mapping[str, Root], old: Catalog | None, heads: dict[PackageId, int]
+) -> Iterator[Finding]:
+    """What other stores and the old catalogue know and the source does not have. heads: of packages of the source that
+    are further in another store.
+    """
     chains: dict[str, int] = {}
-    heads: dict[PackageId, int] = {}
     for name, root in roots.items():
         if name != source:
             for writer in journal.writers(root.store):
                 chains[writer] = max(chains.get(writer, 0), *journal.numbers(root.store, writer))
-            for package in root.packages():
-                if (head := _head(root, package)) > (new.version_of(package) or 0):
+            for package, _none, known in _behind(new, ((package, 1) for package in root.places())):
+                if not known and (head := _head(root, package)):
                     heads[package] = max(heads.get(package, 0), head)
     if old is not None:
         for writer, (number, _seal) in old.chains().items():
             chains[writer] = max(chains.get(writer, 0), number)
-        for row in old.packages():
-            if row.version > (new.version_of(row.id) or 0):
-                heads[row.id] = max(heads.get(row.id, 0), row.version)
+        for package, head, _known in _behind(new, ((row.id, row.version) for row in old.packages())):
+            heads[package] = max(heads.get(package, 0), head)
+    taken_in = new.chains()
     for writer, number in sorted(chains.items()):
-        known = new.chains().get(writer, (0, ""))[0]
+        known = taken_in.get(writer, (0, ""))[0]
         if number > known:
             yield Finding.of("rebuild-chain-behind", journal.PREFIX + writer, has=known, known=number)
-    for package, head in sorted(heads.items()):
-        yield Finding.of("rebuild-package-behind", package, has=new.version_of(package) or 0, known=head)
+    for package, head, known in _behind(new, sorted(heads.items())):
+        yield Finding.of("rebuild-package-behind", package, has=known, known=head)
+
+
+def _behind(new: Catalog, heads: Iterable[tuple[PackageId, int]]) -> Iterator[tuple[PackageId, int, int]]:
+    """Those of which new knows a lower version, or none: with that head, and what new knows."""
+    every = iter(heads)
+    while some := list(islice(every, _TOGETHER)):
+        known = new.versions_of(package for package, _head in some)
+        for package, head in some:
+            if head > known.get(package, 0):
+                yield package, head, known.get(package, 0)
 
 
 def _head(root: Root, package: PackageId) -> int:

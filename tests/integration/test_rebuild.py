@@ -198,6 +198,19 @@ def test_what_is_damaged_in_the_store_is_named_and_the_rest_comes_back(lantai: L
     assert lantai("list", "--json").out == before["list"]
 
 
+def test_an_inventory_that_is_missing_below_the_head_keeps_nothing_from_coming_back(
+    lantai: Lantai, tmp_path: Path
+) -> None:
+    id, *_others = lived(lantai, tmp_path)
+    (first,) = lantai.folder.glob(f"store/ocfl/*/*/*/{id.replace(':', '%3a')}/v1/inventory.json")
+    first.unlink()
+    before = answers(lantai)
+    assert lantai("rebuild").code == 0
+    after = answers(lantai)
+    assert {key for key in before if before[key] != after.get(key)} == {id}
+    assert [bool(one["stores"]) for one in json.loads(after[id])["versions"]] == [False, True, True]
+
+
 @pytest.mark.parametrize("server", ["moto_server", "ceph_server"])
 def test_several_hundred_packages_come_back_from_each_store(
     lantai: Lantai, tmp_path: Path, server: str, request: pytest.FixtureRequest
