@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from .digest import Algorithm
 from .errors import UsageError
 from .messages import _
+from .model import Shown
 from .storage import MAX_PREFIX, Bucket, is_key
 
 FILE = "lantai.toml"
@@ -99,7 +100,7 @@ class IngestSettings(_Table):
 class AccessSettings(_Table):
     """[access] default: what ingest writes as the first decision; editing it changes nothing that is stored."""
 
-    default: Literal["closed", "open"] = "closed"
+    default: Shown = "closed"
 
 
 class Settings(BaseSettings):
@@ -235,5 +236,5 @@ digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "s
 # staging = "/tmp"       # where archives are unpacked, a batch at a time / 解包用的临时目录
 
 [access]
-default = "closed"       # what ingest decides where nothing is said: "closed" or "open" / 默认利用限制
+default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制
 """

@@ -21,7 +21,7 @@ from lantai.errors import StoreUnavailable
 from lantai.storage import Store
 from lantai.storage.journal import Chain, Journal
 from lantai.storage.journal.segment import decode, encode
-from tests.integration.command import Lantai
+from tests.integration.command import Lantai, folder
 from tests.integration.test_rebuild import answers
 
 SCHEMAS = {
@@ -138,6 +138,21 @@ def test_bad_input_says_what_is_wrong_and_enters_nothing(
     assert (done.code, done.error["kind"]) == (code, kind), done
     assert segments(lantai.folder / "store") == []
     assert not (lantai.folder / "journal").exists()
+
+
+@pytest.mark.parametrize("said", ["closed", "description", "open"])
+def test_the_first_decision_is_what_ingest_or_the_settings_say_and_settings_change_nothing_later(
+    lantai: Lantai, tmp_path: Path, said: str
+) -> None:
+    settings = lantai.folder / "lantai.toml"
+    stated = lantai.stored(folder(tmp_path / "stated", {"a.txt": "a\n"}), "--access", said)["package"]
+    settings.write_text(settings.read_text().replace('default = "closed"', f'default = "{said}"'))
+    settled = lantai.stored(folder(tmp_path / "settled", {"b.txt": "b\n"}))["package"]
+    settings.write_text(settings.read_text().replace(f'default = "{said}"', 'default = "closed"'))
+    for id, ground in ((stated, "policy"), (settled, "default")):
+        value = shown(lantai, id)
+        assert [(one["shown"], one["ground"], one["by"]) for one in value["decisions"]] == [(said, ground, "王芳")]
+        assert value["holds"]["shown"] == said
 
 
 def test_what_is_withdrawn_is_hidden_and_comes_back(stocked: tuple[Lantai, str]) -> None:
