@@ -9,12 +9,13 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,9 @@ from . import ingest as ingesting
 from .access import Exposure
 from .catalog import Catalog, Copy
 from .entries import Entries, person_of
-from .errors import LantaiError, UsageError
+from .errors import Damaged, LantaiError, NotFound, UsageError
+from .fixity.audit import Level, store_to_catalog
+from .fixity.run import Segment, run
 from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
@@ -301,6 +304,28 @@ class Archive:
         return rebuild(
             self.catalog_url, name, self.stores.place(name), roots, archive=self.identity.archive, progress=progress
         )
+
+    def audit(
+        self, name: str, packages: Sequence[PackageId] | None, level: Level, *, progress: Progress
+    ) -> Iterator[Segment]:
+        """Audit packages, or all, in the store of that name. What counts is entered in the journal, what is void not.
+
+        What the catalogue does not know of is indexed on the way. StoreUnavailable, Damaged, NotFound.
+        """
+        root = self.stores.root(name)
+        for segment in run(root, packages or self._met(root), level, progress=progress, chance=Random()):
+            if not segment.void:
+                with self.entries.checking(name, software=self.software.id, level=level, control=True) as note:
+                    for verdict in segment.verdicts:
+                        note(verdict.package, verdict.findings)
+            yield segment
+
+    def _met(self, root: Root) -> Iterator[PackageId]:
+        for package, known in store_to_catalog(root, self.catalog):
+            if not known:
+                with suppress(Damaged, NotFound):
+                    index(self.catalog, root, package)
+            yield package
 
     def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
         """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""

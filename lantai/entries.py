@@ -133,14 +133,19 @@ class Entries:
         self._note([self._entry("export", package, state, at=self._now())])
 
     @contextmanager
-    def checking(self, store: str) -> Iterator[Callable[[PackageId, Sequence[Finding]], None]]:
-        """To be told of the results of validate, package by package."""
+    def checking(
+        self, store: str, *, software: str, level: str = "full", control: bool = False
+    ) -> Iterator[Callable[[PackageId, Sequence[Finding]], None]]:
+        """To be told of the results of validate and audit, package by package. control: the audit audited itself."""
         with self._batch() as add:
 
             def note(package: PackageId, findings: Sequence[Finding]) -> None:
                 wrong = [one for one in findings if one.fatal]
                 told = [{"code": one.code, "subject": one.subject} for one in wrong[:_TOLD]]
-                state = {"store": store, "level": "full", "valid": not wrong, "errors": len(wrong), "findings": told}
+                state = {
+                    "store": store, "level": level, "valid": not wrong, "errors": len(wrong), "findings": told,
+                    "software": software, **({"control": "passed"} if control else {}),
+                }  # fmt: skip
                 add(self._entry("check", package, state, at=self._now()))
 
             yield note

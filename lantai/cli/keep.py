@@ -55,7 +55,7 @@ def validate(
         several = len(archive.settings.store) > 1
         codes = []
         for name, root in roots.items():
-            with archive.entries.checking(name) as note_check:
+            with archive.entries.checking(name, software=archive.software.id) as note_check:
                 codes.append(
                     _report(
                         output, root, chosen, place=str(archive.stores.place(name)), store=name if several else "",

@@ -1,0 +1,124 @@
+"""audit: whether what is stored is still what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..archive import Archive
+from ..errors import LantaiError, UsageError
+from ..fixity.audit import Level, catalog_to_store, store_to_store
+from ..fixity.run import Segment
+from ..messages import N_, _, ngettext
+from ..model import Finding, PackageId
+from . import shapes
+from .intake import package_of, short
+from .keep import tell_unnoted
+from .output import Output, metered, note, size
+from .shell import Command, Session, common, option
+
+
+@click.command(
+    cls=Command,
+    help=N_("Prove that what is stored is still what was stored, and enter it in the journal.\n\n"
+            "Level listing: everything is there and nothing else, inventories are hashed; full: every byte of content "
+            "is read and hashed too. An audit also audits itself: it damages packages as they are read, and if it does "
+            "not find that, nothing it says counts (exit code 3)."),
+    examples=("lantai audit --all", "lantai audit --package a1b2c3d4", "lantai audit --all --level listing"),
+)  # fmt: skip
+@option("--all", "everything", is_flag=True, help=N_("Every package."))
+@option("--package", "packages", multiple=True, metavar="ID", help=N_("Only this package."))
+@option("--store", metavar="NAME", help=N_("Only this store; else all."))
+@option(
+    "--level", type=click.Choice(("listing", "full")), default="full", show_default=True,
+    help=N_("What is looked at: listing or full."),
+)  # fmt: skip
+@common(by=True)
+def audit(session: Session, everything: bool, packages: Sequence[str], store: str | None, level: Level) -> int:
+    if everything == bool(packages):
+        raise UsageError(
+            _("say what to audit"), subject="audit", remedy=_("Give --all, or --package ID as often as needed.")
+        )
+    told = _Told()
+    with session.open() as archive:
+        output = session.output(archive)
+        chosen = [package_of(archive, text) for text in packages] or None
+        names = [store] if store else [one.name for one in archive.settings.store]
+        if chosen is None:
+            # First: what is entered later puts back what is missing at the end of a chain.
+            told.failed += [(name, None, one) for name, one in archive.entries.verify({}) if store in (None, name)]
+        with metered() as meter:
+            for name in names:
+                try:
+                    for segment in archive.audit(name, chosen, level, progress=meter):
+                        told.take(name, segment)
+                    told.failed += _beside(archive, name, chosen)
+                except LantaiError as error:
+                    told.away.append((name, error))
+        tell_unnoted(archive)
+    return told.report(output, level)
+
+
+class _Told:
+    """What a run found, in all stores."""
+
+    def __init__(self) -> None:
+        self.checked = self.bytes = 0
+        self.failed: list[tuple[str, PackageId | None, Finding]] = []
+        self.warned: list[tuple[str, PackageId | None, Finding]] = []
+        self.missed: list[str] = []
+        self.away: list[tuple[str, LantaiError]] = []
+
+    def take(self, store: str, segment: Segment) -> None:
+        self.missed += [f"{one.damage}: {one.key}" for one in segment.missed]
+        for verdict in segment.verdicts:
+            self.checked, self.bytes = self.checked + 1, self.bytes + verdict.bytes
+            for finding in verdict.findings:
+                (self.failed if finding.fatal else self.warned).append((store, verdict.package, finding))
+
+    def report(self, output: Output, level: Level) -> int:
+        output.object(
+            {
+                "checked": self.checked, "bytes": self.bytes, "level": level,
+                "failed": [_failed(*one) for one in self.failed], "warnings": [_failed(*one) for one in self.warned],
+                "not_reached": [name for name, _error in self.away], "repaired": 0, "void": bool(self.missed),
+            }
+        )  # fmt: skip
+        for store, package, finding in (*self.failed, *self.warned):
+            where = f"{store} {short(package)}" if package else store
+            output.say(f"{where}  {finding.subject}\n  {finding.message}", "red" if finding.fatal else "yellow")
+        for name, error in self.away:
+            note(_("{store} was not audited: {reason}").format(store=name, reason=error), "red")
+        words = ngettext("{count} package audited", "{count} packages audited", self.checked).format(count=self.checked)
+        read = _("{size} read").format(size=size(self.bytes)) if level == "full" else _("listings and inventories only")
+        output.say(f"{words} ({read}); " + ngettext("{count} fault", "{count} faults", len(self.failed)).format(
+            count=len(self.failed)), "red" if self.failed else "green")  # fmt: skip
+        if self.missed:
+            note(_("this audit did not find damage that it made itself, so nothing it says counts: {what}").format(
+                what="; ".join(self.missed)), "bold red")  # fmt: skip
+            return 3
+        return 1 if self.failed or self.away else 0
+
+
+def _beside(
+    archive: Archive, name: str, chosen: Sequence[PackageId] | None
+) -> list[tuple[str, PackageId | None, Finding]]:
+    """What only holding a store against something else can find."""
+    root = archive.stores.root(name)
+    found: list[tuple[str, PackageId | None, Finding]] = []
+    for package, lost in catalog_to_store(archive.catalog, root, name):
+        if chosen is None or package in chosen:
+            found.append((name, package, lost))
+    if name != archive.stores.primary:
+        primary = archive.stores.root(archive.stores.primary)
+        for package in chosen or root.packages():
+            found += [(name, package, one) for one in store_to_store(root, primary, package)]
+    if chosen is None:
+        found += [(name, None, one) for one in archive.stores.judge(name, root)]
+    return found
+
+
+def _failed(store: str, package: PackageId | None, finding: Finding) -> dict[str, Any]:
+    return {"store": store, "package": package, **shapes.finding(finding)}

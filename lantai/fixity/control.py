@@ -1,0 +1,134 @@
+"""An audit that audits itself: packages read through a store that damages what it gives, by the same code.
+
+A run that does not find what its level promises to find has proven nothing, whatever it says of the packages.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import BinaryIO, Literal, TypeAlias
+
+from ..digest import Algorithm, Digests
+from ..model import PackageId
+from ..storage import Body, Properties, Skip, Stat, Store, absent
+from ..storage.ocfl import Root
+from .audit import Level, audit
+
+Damage: TypeAlias = Literal["flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"]
+
+PROMISED: dict[Level, tuple[Damage, ...]] = {
+    "listing": ("missing", "extra", "stale inventory"),
+    "full": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
+}
+"""What an audit of each level promises to find."""
+
+_SMALL = 1024 * 1024
+"""Bytes of what is damaged, at most: it is held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A damage that an audit did not find in a package."""
+
+    damage: Damage
+    package: PackageId
+    key: str
+
+
+def control(
+    root: Root, packages: Sequence[PackageId], level: Level, *, threads: Executor, chance: Random
+) -> tuple[Missed, ...]:
+    """Audit each of these packages, which are whole, with a damage of its own; if they are fewer than the damages,
+    again. What was missed.
+    """
+    missed = []
+    for number, damage in enumerate(PROMISED[level]):
+        package = packages[number % len(packages)]
+        store = _damaging(root, package, damage, chance)
+        found = audit(Root(store, prefix=root.prefix), package, level, threads=threads, progress=_untold)
+        if not any(one.fatal and one.subject.startswith(store.key) for one in found.findings):
+            missed.append(Missed(damage, package, store.key))
+    return tuple(missed)
+
+
+def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) -> Damaging:
+    with root.version(package) as head:
+        place = root.object_key(package)
+        if damage == "extra":
+            return Damaging(root.store, damage, f"{place}/control-{chance.getrandbits(32):08x}", b"")
+        if damage == "stale inventory":
+            key = root.inventory_key(package, head.number)
+            newest = b"".join(root.chunks(key))
+            # Yesterday's: of the version before, or, where there is none, of an earlier second.
+            before = root.small(root.inventory_key(package, head.number - 1)) if head.number > 1 else None
+            return Damaging(root.store, damage, key, before or newest.replace(b'"created": "2', b'"created": "1'))
+        some = head.table.db.execute("SELECT path FROM manifest ORDER BY random() LIMIT 50").fetchall()
+        sizes = {f"{place}/{path}": root.store.stat(f"{place}/{path}").size for (path,) in some}
+        small = [key for key, size in sizes.items() if 0 < size <= _SMALL]
+        key = chance.choice(small)
+        data = bytearray(b"".join(root.chunks(key)))
+        if damage == "flipped bit":
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        elif damage == "truncated":
+            del data[chance.randrange(len(data)) :]
+        elif damage == "swapped":
+            others = (b"".join(root.chunks(other)) for other in small if other != key)
+            data = bytearray(next(other for other in others if other != data))
+        return Damaging(root.store, damage, key, bytes(data))
+
+
+class Damaging:
+    """A Store that gives other bytes for one key, or does not have it, or has one more. It is read only."""
+
+    def __init__(self, store: Store, damage: Damage, key: str, data: bytes) -> None:
+        self.store, self.damage, self.key, self._data = store, damage, key, data
+        self._extra = Stat(key, len(data), datetime.now(UTC), None)
+
+    @property
+    def properties(self) -> Properties:
+        return self.store.properties
+
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
+        if key != self.key:
+            return self.store.open(key, start, stop)
+        if self.damage == "missing":
+            raise absent(key)
+        return io.BytesIO(self._data[start:stop])
+
+    def stat(self, key: str) -> Stat:
+        if key != self.key:
+            return self.store.stat(key)
+        if self.damage == "missing":
+            raise absent(key)
+        return self._extra if self.damage == "extra" else replace(self.store.stat(key), size=len(self._data))
+
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        for found in self.store.list(prefix, after, skip):
+            if self.damage == "extra" and found.key > self.key > after and self.key.startswith(prefix):
+                yield self._extra
+                after = self.key
+            if found.key != self.key:
+                yield found
+            elif self.damage != "missing":
+                yield self.stat(found.key)
+
+    def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
+        raise AssertionError("an audit writes nothing")
+
+    def create(self, key: str, body: Body) -> None:
+        raise AssertionError("an audit writes nothing")
+
+    def delete(self, key: str) -> None:
+        raise AssertionError("an audit writes nothing")
+
+    def sync(self) -> None:
+        raise AssertionError("an audit writes nothing")
+
+
+def _untold(_files: int, _octets: int) -> None: ...

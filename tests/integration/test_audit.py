@@ -1,0 +1,199 @@
+"""audit: what was changed since it was stored is found, and named; an audit that could not find it says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lantai.fixity import audit as auditing
+from lantai.fixity import control
+from tests.integration.command import Lantai, folder
+
+
+@pytest.fixture
+def second(lantai: Lantai, tmp_path: Path) -> Path:
+    place = tmp_path / "second"
+    place.mkdir()
+    settings = lantai.folder / "lantai.toml"
+    table = f'[[store]]\nname = "second"\npath = "{place}"\n\n[ingest]'
+    settings.write_text(settings.read_text().replace("[ingest]", table, 1))
+    return place
+
+
+@pytest.fixture
+def ids(lantai: Lantai, second: Path, tmp_path: Path) -> list[str]:
+    """Two packages, one of them of two versions, in two stores."""
+    found = []
+    for number in range(2):
+        files: dict[str, str | bytes] = {"活动方案.txt": f"方案 {number}\n", "照片/1.jpg": bytes(range(256)) * 300}
+        found.append(lantai.stored(folder(tmp_path / f"submission-{number}", files))["package"])
+    assert lantai("update", found[0], "--title", "第二版", "--reason", "更正").code == 0
+    return found
+
+
+def checks(lantai: Lantai) -> list[dict[str, Any]]:
+    return [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "check"]
+
+
+def at(store: Path, pattern: str) -> Path:
+    return sorted(store.glob(pattern))[0]
+
+
+def test_what_is_whole_is_said_to_be_and_entered(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 0, done
+    told = done.object
+    assert (told["checked"], told["failed"], told["void"], told["level"]) == (4, [], False, "full")
+    stored = sum(one.stat().st_size for one in second.glob("ocfl/*/*/*/*/v*/content/**/*") if one.is_file())
+    assert told["bytes"] == 2 * stored
+    entered = checks(lantai)
+    assert sorted((one["subject"]["id"], one["state"]["store"]) for one in entered) == sorted(
+        (id, store) for id in ids for store in ("local", "second")
+    )
+    assert {(one["state"]["valid"], one["state"]["level"], one["state"]["control"]) for one in entered} == {
+        (True, "full", "passed")
+    }
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def swap(file: Path) -> None:
+    file.write_bytes(b"other bytes, of another file")
+
+
+PLACES = {
+    "content": "ocfl/*/*/*/*/v1/content/*/data/*/representations/original/data/照片/1.jpg",
+    "METS": "ocfl/*/*/*/*/v1/content/*/data/*/METS.xml",
+    "inventory": "ocfl/*/*/*/*/v1/inventory.json",
+    "sidecar": "ocfl/*/*/*/*/v1/inventory.json.sha256",
+    "root inventory": "ocfl/*/*/*/*/inventory.json",
+    "declaration": "ocfl/*/*/*/*/0=ocfl_object_1.1",
+    "layout": "ocfl/ocfl_layout.json",
+    "schema": "schemas/mets-1.12.xsd",
+    "journal": "journal/*/*.ndjson",
+    "store.json": "store.json",
+}
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("how", [flip, cut, swap, Path.unlink])
+def test_every_damage_is_found_and_named(
+    lantai: Lantai, second: Path, ids: list[str], where: str, how: Callable[[Path], None]
+) -> None:
+    assert ids
+    assert lantai("access", "set", ids[0], "open", "--reason", "期满").code == 0
+    file = at(second, PLACES[where])
+    how(file)
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1, done
+    named = [one for one in done.object["failed"] if one["store"] == "second"]
+    key = file.relative_to(second).as_posix()
+    if where == "store.json" and how is Path.unlink:
+        assert done.object["not_reached"] == ["second"]
+    elif where == "store.json":
+        assert done.object["not_reached"] == ["second"] or any(one["subject"] == key for one in named)
+    else:
+        assert any(one["subject"].startswith(key) or key.startswith(one["subject"]) for one in named), done.object
+    assert {one["store"] for one in done.object["failed"]} <= {"second"}
+
+
+def test_what_lies_there_too_much_is_found(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    extra = at(second, "ocfl/*/*/*/*/v1") / "extra.txt"
+    extra.write_text("who put this here?")
+    (second / "stray.txt").write_text("and this?")
+    named = {one["subject"] for one in lantai("audit", "--all", "--json").object["failed"]}
+    assert named == {extra.relative_to(second).as_posix(), "stray.txt"}
+    assert lantai("audit", "--package", ids[0], "--package", ids[1], "--json").code == 1
+
+
+def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    flip(at(second, PLACES["content"]))
+    told = lantai("audit", "--all", "--level", "listing", "--json")
+    assert (told.code, told.object["level"], told.object["bytes"]) == (0, "listing", 0)
+    assert {one["state"]["level"] for one in checks(lantai)} == {"listing"}
+    assert "listings and inventories only" in lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    at(second, PLACES["METS"]).unlink()
+    assert lantai("audit", "--all", "--level", "listing", "--json").code == 1
+
+
+def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    import shutil  # noqa: PLC0415
+
+    shutil.rmtree(second / "ocfl" / at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}").relative_to(second / "ocfl"))
+    (lost,) = lantai("audit", "--all", "--json").object["failed"]
+    assert (lost["store"], lost["package"], lost["code"]) == ("second", ids[1], "audit-lost")
+    lantai.folder.joinpath("catalog.db").unlink()
+    assert lantai("rebuild", "--store", "second").code == 1
+    assert lantai("audit", "--all", "--json").object["checked"] == 3
+    assert len(lantai("list", "--json").objects) == 2  # what the catalogue did not know was indexed
+
+
+@pytest.mark.parametrize("blind", ["digests", "listings"])
+def test_an_audit_that_does_not_find_its_own_damage_is_void(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, blind: str
+) -> None:
+    assert ids
+    if blind == "digests":
+        monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))
+    else:
+        monkeypatch.setattr(auditing, "structure", lambda _root, _package: ())
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["void"]) == (3, True)
+    assert checks(lantai) == []
+
+
+def test_a_wrong_read_that_comes_right_is_a_warning(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids
+    digest = auditing._digest
+    seen: list[str] = []
+
+    def bad_cable(head: Any, key: str) -> tuple[int, str]:
+        size, found = digest(head, key)
+        seen.append(key)
+        return size, found if seen.count(key) > 1 or not key.endswith("1.jpg") else "0" * 64
+
+    monkeypatch.setattr(auditing, "_digest", bad_cable)
+    monkeypatch.setattr(control, "control", lambda *_words, **_more: ())
+    told = lantai("audit", "--all", "--store", "local", "--json")
+    assert (told.code, {one["code"] for one in told.object["warnings"]}) == (0, {"audit-read"})
+
+
+def test_a_version_that_differs_between_stores_is_told_and_left_alone(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    inventory = at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/inventory.json")
+    values = json.loads(inventory.read_bytes())
+    values["versions"]["v1"]["message"] = "another"
+    data = json.dumps(values).encode()
+    for place in (inventory, inventory.parent.parent / "inventory.json"):
+        place.write_bytes(data)
+        from hashlib import sha256  # noqa: PLC0415
+
+        place.with_name("inventory.json.sha256").write_text(f"{sha256(data).hexdigest()} inventory.json\n")
+    (found,) = lantai("audit", "--all", "--json").object["failed"]
+    assert (found["code"], found["store"], found["package"]) == ("audit-diverged", "second", ids[1])
+    assert inventory.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [(["audit"], "UsageError"), (["audit", "--all", "--package", "a1b2c3"], "UsageError"),
+     (["audit", "--package", "a1b2c3"], "NotFound")],
+)  # fmt: skip
+def test_bad_input_says_what_to_do(lantai: Lantai, words: list[str], kind: str) -> None:
+    assert lantai(*words, "--json").error["kind"] == kind
