@@ -8,7 +8,8 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +26,8 @@ from .access import Exposure
 from .catalog import Catalog, Copy
 from .entries import Entries, person_of
 from .errors import Damaged, LantaiError, NotFound, UsageError
-from .fixity.audit import Level, store_to_catalog
+from .fixity.audit import Level, audit, store_to_catalog
+from .fixity.repair import repair
 from .fixity.run import Segment, run
 from .formats import Identifier
 from .formats.apart import Apart
@@ -46,7 +48,7 @@ from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
 from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
-from .stores import Stores, record
+from .stores import Stores, record, write_chunks
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -58,6 +60,17 @@ class Access:
 
     shown: Shown
     since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """keys: that were put right in store, from the store source; valid: by a full audit afterwards."""
+
+    store: str
+    package: PackageId
+    source: str
+    keys: tuple[str, ...]
+    valid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +332,35 @@ class Archive:
                     for verdict in segment.verdicts:
                         note(verdict.package, verdict.findings)
             yield segment
+
+    def repair(self, name: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
+        """Make a package in the store of that name whole again, from the first store that has it whole by a full audit.
+
+        What was damaged is kept in HOME/damaged. Raises Damaged (no other store has it whole; Diverged).
+        """
+        target = self.stores.root(name)
+        with ThreadPoolExecutor() as threads:
+            for other, source in self.stores.reachable():
+                if other == name or not audit(source, package, "full", threads=threads, progress=progress).valid:
+                    continue
+                keys = tuple(repair(target, source, package, findings, keep=self._kept(name)))
+                after = audit(target, package, "full", threads=threads, progress=progress)
+                if keys:
+                    self.entries.repaired(package, store=name, source=other, keys=keys, valid=after.valid)
+                return Repaired(name, package, other, keys, after.valid)
+        raise Damaged(
+            _("no other store that can be reached has this package whole"), subject=package,
+            remedy=_("Nothing was changed. Bring another copy back, from a backup too, and run the audit again."),
+        )  # fmt: skip
+
+    def _kept(self, store: str) -> Callable[[str, Iterable[bytes]], None]:
+        """Damaged bytes are kept, under the name of their key and the second, until a person removes them."""
+
+        def keep(key: str, chunks: Iterable[bytes]) -> None:
+            path = self.home / "damaged" / store / f"{key}.{self._now():%Y%m%dT%H%M%SZ}"
+            write_chunks(path, chunks)
+
+        return keep
 
     def _met(self, root: Root) -> Iterator[PackageId]:
         for package, known in store_to_catalog(root, self.catalog):

@@ -29,7 +29,7 @@ from .stores import Stores
 
 _SUBJECTS: Mapping[EntryKind, str] = {
     "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
-    "store": "store", "agent": "agent",
+    "store": "store", "agent": "agent", "repair": "package",
 }  # fmt: skip
 _TOLD = 100
 """Findings of one check that its entry names; it counts them all."""
@@ -149,6 +149,10 @@ class Entries:
                 add(self._entry("check", package, state, at=self._now()))
 
             yield note
+
+    def repaired(self, package: PackageId, *, store: str, source: str, keys: Sequence[str], valid: bool) -> None:
+        state = {"store": store, "from": source, "files": len(keys), "keys": list(keys[:_TOLD]), "valid": valid}
+        self._note([self._entry("repair", package, state, at=self._now())])
 
     @contextmanager
     def replicating(self, source: str, target: str) -> Iterator[Callable[[PackageId, int], None]]:

@@ -190,7 +190,7 @@ class Decision:
     clause: str = ""  # of the ground: article, paragraph, number
 
 
-EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store", "agent"]
+EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store", "agent", "repair"]
 """The kinds of journal entry that this lantai writes (docs/journal.md)."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -235,9 +236,16 @@ def record(home: Path, name: str, seen: Properties, *, broken: Sequence[str]) ->
 
 def write(path: Path, text: str) -> None:
     """A file of the home that is there whole or not at all, on stable storage."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    write_chunks(path, (text.encode(),))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """As write; folders that are missing are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.new")
+    with temporary.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -9,7 +9,7 @@ import click
 
 from ..archive import Archive
 from ..errors import LantaiError, UsageError
-from ..fixity.audit import Level, catalog_to_store, store_to_store
+from ..fixity.audit import Level, Progress, catalog_to_store, store_to_store
 from ..fixity.run import Segment
 from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
@@ -35,8 +35,13 @@ from .shell import Command, Session, common, option
     "--level", type=click.Choice(("listing", "full")), default="full", show_default=True,
     help=N_("What is looked at: listing or full."),
 )  # fmt: skip
+@option(
+    "--no-repair", is_flag=True, help=N_("Only tell; else what is damaged is restored from a store that has it whole.")
+)
 @common(by=True)
-def audit(session: Session, everything: bool, packages: Sequence[str], store: str | None, level: Level) -> int:
+def audit(
+    session: Session, everything: bool, packages: Sequence[str], store: str | None, level: Level, no_repair: bool
+) -> int:
     if everything == bool(packages):
         raise UsageError(
             _("say what to audit"), subject="audit", remedy=_("Give --all, or --package ID as often as needed.")
@@ -57,6 +62,8 @@ def audit(session: Session, everything: bool, packages: Sequence[str], store: st
                     told.failed += _beside(archive, name, chosen)
                 except LantaiError as error:
                     told.away.append((name, error))
+            if not no_repair and not told.missed:
+                told.repair(archive, meter)
         tell_unnoted(archive)
     return told.report(output, level)
 
@@ -70,6 +77,9 @@ class _Told:
         self.warned: list[tuple[str, PackageId | None, Finding]] = []
         self.missed: list[str] = []
         self.away: list[tuple[str, LantaiError]] = []
+        self.repaired = 0
+        self.whole: list[tuple[str, PackageId]] = []
+        self.lost: list[tuple[str, PackageId, LantaiError]] = []
 
     def take(self, store: str, segment: Segment) -> None:
         self.missed += [f"{one.damage}: {one.key}" for one in segment.missed]
@@ -78,26 +88,51 @@ class _Told:
             for finding in verdict.findings:
                 (self.failed if finding.fatal else self.warned).append((store, verdict.package, finding))
 
+    def repair(self, archive: Archive, progress: Progress) -> None:
+        """What the audits found, each package from a store that has it whole."""
+        found: dict[tuple[str, PackageId], list[Finding]] = {}
+        for store, package, finding in self.failed:
+            if package is not None and finding.code not in ("audit-diverged", "audit-lost"):
+                found.setdefault((store, package), []).append(finding)
+        for (store, package), findings in found.items():
+            try:
+                done = archive.repair(store, package, findings, progress=progress)
+            except LantaiError as error:
+                self.lost.append((store, package, error))
+            else:
+                self.repaired += len(done.keys)
+                if done.valid:
+                    self.whole.append((store, package))
+
     def report(self, output: Output, level: Level) -> int:
+        """What was lost stands at the top."""
+        lost = [{"store": store, "package": package, "reason": error.what} for store, package, error in self.lost]
         output.object(
             {
                 "checked": self.checked, "bytes": self.bytes, "level": level,
                 "failed": [_failed(*one) for one in self.failed], "warnings": [_failed(*one) for one in self.warned],
-                "not_reached": [name for name, _error in self.away], "repaired": 0, "void": bool(self.missed),
+                "not_reached": [name for name, _error in self.away], "repaired": self.repaired, "lost": lost,
+                "void": bool(self.missed),
             }
         )  # fmt: skip
+        for store, one, error in self.lost:
+            words = _("{store} {package}: not repaired; {reason}")
+            output.say(words.format(store=store, package=short(one), reason=error.what), "bold red")
         for store, package, finding in (*self.failed, *self.warned):
             where = f"{store} {short(package)}" if package else store
             output.say(f"{where}  {finding.subject}\n  {finding.message}", "red" if finding.fatal else "yellow")
+        for store, one in self.whole:
+            words = _("{store} {package}: repaired, and whole by a full audit; what was damaged lies in damaged/")
+            output.say(words.format(store=store, package=short(one)), "green")
         for name, error in self.away:
             note(_("{store} was not audited: {reason}").format(store=name, reason=error), "red")
         words = ngettext("{count} package audited", "{count} packages audited", self.checked).format(count=self.checked)
         read = _("{size} read").format(size=size(self.bytes)) if level == "full" else _("listings and inventories only")
-        output.say(f"{words} ({read}); " + ngettext("{count} fault", "{count} faults", len(self.failed)).format(
-            count=len(self.failed)), "red" if self.failed else "green")  # fmt: skip
+        faults = ngettext("{count} fault", "{count} faults", len(self.failed)).format(count=len(self.failed))
+        output.say(f"{words} ({read}); {faults}", "red" if self.failed else "green")
         if self.missed:
-            note(_("this audit did not find damage that it made itself, so nothing it says counts: {what}").format(
-                what="; ".join(self.missed)), "bold red")  # fmt: skip
+            words = _("this audit did not find damage that it made itself, so nothing it says counts: {what}")
+            note(words.format(what="; ".join(self.missed)), "bold red")
             return 3
         return 1 if self.failed or self.away else 0
 

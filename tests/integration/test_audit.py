@@ -109,11 +109,81 @@ def test_every_damage_is_found_and_named(
     assert {one["store"] for one in done.object["failed"]} <= {"second"}
 
 
+def everything(store: Path) -> dict[str, bytes]:
+    return {one.relative_to(store).as_posix(): one.read_bytes() for one in store.glob("ocfl/**/*") if one.is_file()}
+
+
+OF_OBJECTS = [name for name in PLACES if PLACES[name].startswith("ocfl/*")]
+
+
+@pytest.mark.parametrize("where", OF_OBJECTS)
+@pytest.mark.parametrize("how", [flip, cut, swap, Path.unlink])
+@pytest.mark.parametrize("store", ["local", "second"])
+def test_what_is_damaged_is_taken_from_the_other_store_and_kept_aside(
+    lantai: Lantai, second: Path, ids: list[str], where: str, how: Callable[[Path], None], store: str
+) -> None:
+    assert ids
+    place = second if store == "second" else lantai.folder / "store"
+    before = everything(place)
+    file = at(place, PLACES[where])
+    how(file)
+    damaged = file.read_bytes() if file.exists() else None
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["lost"], done.object["void"]) == (1, [], False), done
+    assert done.object["repaired"] >= 1
+    assert everything(place) == before
+    kept = [one.read_bytes() for one in (lantai.folder / "damaged").glob(f"{store}/**/*") if one.is_file()]
+    assert kept == ([damaged] if damaged is not None else [])
+    assert lantai("audit", "--all", "--json").code == 0
+    (entered,) = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "repair"]
+    assert (entered["state"]["store"], entered["state"]["valid"]) == (store, True)
+    assert file.relative_to(place).as_posix() in entered["state"]["keys"]
+
+
+def test_many_damages_at_once_are_all_repaired(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    before = everything(second)
+    files = sorted(second / name for name in before if name.count("/") > 4)
+    ways: list[Callable[[Path], None]] = [flip, cut, swap, Path.unlink]
+    for number, file in enumerate(files):
+        ways[number % 4](file)
+    (files[0].parent / "v1" / "content" / "extra").mkdir(parents=True, exist_ok=True)
+    (files[0].parent / "v1" / "content" / "extra" / "file").write_text("more")
+    assert lantai("audit", "--all", "--json").code == 1
+    told = lantai("audit", "--all", "--json")  # what lay there too much is seen once inventories can be read
+    assert lantai("audit", "--all", "--json").code == 0, told
+    assert everything(second) == before
+    assert lantai("validate").code == 0
+
+
+def test_where_no_store_has_it_whole_it_is_said_to_be_lost_and_nothing_is_changed(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    for place in (second, lantai.folder / "store"):
+        flip(at(place, PLACES["content"]))
+    before = everything(second), everything(lantai.folder / "store")
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1
+    assert sorted((one["store"], one["package"] in ids) for one in done.object["lost"]) == [
+        ("local", True), ("second", True),
+    ]  # fmt: skip
+    assert (everything(second), everything(lantai.folder / "store")) == before
+    assert not (lantai.folder / "damaged").exists()
+
+
+def test_repair_can_be_left_out(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    flip(at(second, PLACES["content"]))
+    before = everything(second)
+    assert lantai("audit", "--all", "--no-repair", "--json").object["repaired"] == 0
+    assert everything(second) == before
+
+
 def test_what_lies_there_too_much_is_found(lantai: Lantai, second: Path, ids: list[str]) -> None:
     extra = at(second, "ocfl/*/*/*/*/v1") / "extra.txt"
     extra.write_text("who put this here?")
     (second / "stray.txt").write_text("and this?")
-    named = {one["subject"] for one in lantai("audit", "--all", "--json").object["failed"]}
+    named = {one["subject"] for one in lantai("audit", "--all", "--no-repair", "--json").object["failed"]}
     assert named == {extra.relative_to(second).as_posix(), "stray.txt"}
     assert lantai("audit", "--package", ids[0], "--package", ids[1], "--json").code == 1
 

@@ -246,6 +246,8 @@ def test_every_entry_and_segment_is_as_its_published_schema_says(
     assert lantai("replicate").code == 0
     set_access(another_home(lantai, "other"), id, "open")
     assert lantai("agent", "rename", "王芳", "王芳 (利用科)").code == 0
+    next(second.glob("ocfl/*/*/*/*/v1/content/*/bag-info.txt")).unlink()
+    assert lantai("audit", "--all", "--json").object["repaired"] == 1
     kinds = set()
     for file in segments(second):
         head, *entries, seal = map(json.loads, file.read_text("utf-8").splitlines())
