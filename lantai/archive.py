@@ -8,27 +8,23 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from random import Random
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
 from . import config
 from . import ingest as ingesting
 from .access import Exposure
+from .audits import Audits
 from .catalog import Catalog, Copy
 from .entries import Entries, person_of
-from .errors import Damaged, LantaiError, NotFound, UsageError
-from .fixity.audit import Level, audit, store_to_catalog
-from .fixity.repair import repair
-from .fixity.run import Segment, run
+from .errors import LantaiError, UsageError
 from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
@@ -48,7 +44,7 @@ from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
 from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
-from .stores import Stores, record, write_chunks
+from .stores import Stores, record
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -60,17 +56,6 @@ class Access:
 
     shown: Shown
     since: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """keys: that were put right in store, from the store source; valid: by a full audit afterwards."""
-
-    store: str
-    package: PackageId
-    source: str
-    keys: tuple[str, ...]
-    valid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,57 +303,6 @@ class Archive:
             self.catalog_url, name, self.stores.place(name), roots, archive=self.identity.archive, progress=progress
         )
 
-    def audit(
-        self, name: str, packages: Sequence[PackageId] | None, level: Level, *, progress: Progress
-    ) -> Iterator[Segment]:
-        """Audit packages, or all, in the store of that name. What counts is entered in the journal, what is void not.
-
-        What the catalogue does not know of is indexed on the way. StoreUnavailable, Damaged, NotFound.
-        """
-        root = self.stores.root(name)
-        for segment in run(root, packages or self._met(root), level, progress=progress, chance=Random()):
-            if not segment.void:
-                with self.entries.checking(name, software=self.software.id, level=level, control=True) as note:
-                    for verdict in segment.verdicts:
-                        note(verdict.package, verdict.findings)
-            yield segment
-
-    def repair(self, name: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
-        """Make a package in the store of that name whole again, from the first store that has it whole by a full audit.
-
-        What was damaged is kept in HOME/damaged. Raises Damaged (no other store has it whole; Diverged).
-        """
-        target = self.stores.root(name)
-        with ThreadPoolExecutor() as threads:
-            for other, source in self.stores.reachable():
-                if other == name or not audit(source, package, "full", threads=threads, progress=progress).valid:
-                    continue
-                keys = tuple(repair(target, source, package, findings, keep=self._kept(name)))
-                after = audit(target, package, "full", threads=threads, progress=progress)
-                if keys:
-                    self.entries.repaired(package, store=name, source=other, keys=keys, valid=after.valid)
-                return Repaired(name, package, other, keys, after.valid)
-        raise Damaged(
-            _("no other store that can be reached has this package whole"), subject=package,
-            remedy=_("Nothing was changed. Bring another copy back, from a backup too, and run the audit again."),
-        )  # fmt: skip
-
-    def _kept(self, store: str) -> Callable[[str, Iterable[bytes]], None]:
-        """Damaged bytes are kept, under the name of their key and the second, until a person removes them."""
-
-        def keep(key: str, chunks: Iterable[bytes]) -> None:
-            path = self.home / "damaged" / store / f"{key}.{self._now():%Y%m%dT%H%M%SZ}"
-            write_chunks(path, chunks)
-
-        return keep
-
-    def _met(self, root: Root) -> Iterator[PackageId]:
-        for package, known in store_to_catalog(root, self.catalog):
-            if not known:
-                with suppress(Damaged, NotFound):
-                    index(self.catalog, root, package)
-            yield package
-
     def check_store(self, name: str) -> Iterator[tuple[str, Finding | None]]:
         """Try every promise of Store on a store, with many writers at once: each code, and what breaks it."""
         broken: list[str] = []
@@ -389,6 +323,13 @@ class Archive:
         return Entries(
             self.home, self.stores, lambda: self.catalog, by=lambda: self.person,
             organization=legible(self.settings.archive.name), now=self._now, new_id=lambda: uuid7().urn,
+        )  # fmt: skip
+
+    @cached_property
+    def audits(self) -> Audits:
+        return Audits(
+            self.home, self.stores, self.catalog, self.entries, every=config.days(self.settings.fixity.every),
+            software=self.software.id, now=self._now,
         )  # fmt: skip
 
     def set_access(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,14 @@ class ArchiveSettings(_Table):
     language: Literal["zh", "en"] | None = None
 
 
+Days = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}d$")]
+
+
+def days(value: str) -> timedelta:
+    """A time as "90d"."""
+    return timedelta(days=int(value.removesuffix("d")))
+
+
 class CatalogSettings(_Table):
     """[catalog] url: a relative path is relative to the home."""
 
@@ -41,7 +50,7 @@ class CatalogSettings(_Table):
 class StoreSettings(_Table):
     """[[store]] The first is the primary. kind "filesystem": path, relative to the home. kind "s3": bucket, prefix,
     endpoint_url, region, addressing ("path" or "virtual"), connections (at once, in each process); credentials come by
-    the AWS chain.
+    the AWS chain. audit_every: the store's own promise, in the place of [fixity] every.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -54,6 +63,7 @@ class StoreSettings(_Table):
     addressing: Literal["path", "virtual"] | None = None
     connections: Annotated[int, Field(ge=1, le=256)] = 16
     required: bool = True
+    audit_every: Days | None = None
 
     @field_validator("prefix")
     @classmethod
@@ -97,6 +107,12 @@ class IngestSettings(_Table):
         return tuple(dict.fromkeys(value if "sha256" in value else (*value, "sha256")))
 
 
+class FixitySettings(_Table):
+    """[fixity] every: how often each package is audited in each store, whole."""
+
+    every: Days = "90d"
+
+
 class AccessSettings(_Table):
     """[access] default: what ingest writes as the first decision; editing it changes nothing that is stored."""
 
@@ -113,6 +129,7 @@ class Settings(BaseSettings):
     store: Annotated[tuple[StoreSettings, ...], Field(min_length=1)]
     ingest: IngestSettings = IngestSettings()
     access: AccessSettings = AccessSettings()
+    fixity: FixitySettings = FixitySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -228,12 +245,16 @@ url = "sqlite:///catalog.db"   # an index; it can be made anew from the store / 
 name = {called}           # how messages call it / 提示中的名称
 {store}
 required = true          # nothing counts as stored before it is here / 存入此处后才算存储完成
+# audit_every = "30d"    # a promise of this store's own / 此存储自己的审计周期
 
 [ingest]
 identifier = "siegfried" # what tells formats: "siegfried", "fido" or "both" / 格式识别工具
 second_opinion = true    # ask fido where siegfried knows the name only, or nothing / 无法按内容识别时再问 fido
 digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "sha512", "md5" / 摘要算法
 # staging = "/tmp"       # where archives are unpacked, a batch at a time / 解包用的临时目录
+
+[fixity]
+every = "90d"            # each package is audited in each store so often / 每个信息包在每个存储中的审计周期
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制

@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from .config import StoreSettings
+from .config import StoreSettings, days
 from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
 from .messages import _
 from .model import Finding, PackageId
@@ -50,6 +50,11 @@ class Stores:
 
     def place(self, name: str) -> Path | Bucket:
         return self._named(name).place(self.home)
+
+    def audited_every(self, name: str) -> timedelta | None:
+        """The store's own promise, if it has one."""
+        own = self._named(name).audit_every
+        return days(own) if own else None
 
     def root(self, name: str, *, found: bool = False) -> Root:
         """The store of that name. found: one that is empty is made a store of this archive.

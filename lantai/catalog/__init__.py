@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
@@ -29,7 +30,7 @@ from . import journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
 from .pen import Pen
-from .rows import FONDS, UNKNOWN, Access, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
+from .rows import FONDS, UNKNOWN, Access, Check, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
 from .writing import Writing
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "UNKNOWN",
     "Access",
     "Catalog",
+    "Check",
     "Copy",
     "FileRow",
     "Found",
@@ -157,6 +159,24 @@ class Catalog:
         """Whether any package or entry names that person; slow."""
         with self._database.reading() as connection:
             return journal.has_acted(connection, agent)
+
+    def checks(self, package: PackageId) -> tuple[Check, ...]:
+        """The newest of each store and level."""
+        with self._database.reading() as connection:
+            return tuple(journal.checks(connection, package))
+
+    def last_checked(self, store: str, level: str) -> Iterator[tuple[PackageId, datetime | None]]:
+        """Every package that lies in the store of that name: when it was checked at that level; None: never.
+
+        Those never checked first, then from the longest ago.
+        """
+
+        def page(
+            connection: Connection, last: tuple[str, str] | None, size: int
+        ) -> list[tuple[PackageId, datetime | None]]:
+            return journal.last_checked(connection, store, level, last or ("", ""), size)
+
+        return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
 
     def is_withdrawn(self, subject: str) -> bool:
         with self._database.reading() as connection:

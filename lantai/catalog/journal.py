@@ -10,20 +10,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from ..access import Exposure
 from ..access import timeline as over_time
-from ..model import Agent, Decision, Entry, RecordId
+from ..model import Agent, Decision, Entry, PackageId, RecordId
 from . import tables as t
 from .index import decide
 from .pen import Pen
+from .rows import Check
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
 _NAME = (
     "INSERT INTO names (name, agent, at, entry) VALUES (:name, :agent, :at, :entry)"
     " ON CONFLICT (name) DO UPDATE SET agent = excluded.agent, at = excluded.at, entry = excluded.entry"
     " WHERE (excluded.at, excluded.entry) > (names.at, names.entry)"
+)
+
+
+# Of two checks in one second one that failed is kept, so that nothing looks better than it is.
+_CHECKED = (
+    "INSERT INTO checked (package, store, level, at, valid, software)"
+    " VALUES (:package, :store, :level, :at, :valid, :software)"
+    " ON CONFLICT (package, store, level) DO UPDATE SET at = excluded.at, valid = excluded.valid,"
+    " software = excluded.software WHERE (excluded.at, NOT excluded.valid) >= (checked.at, NOT checked.valid)"
 )
 
 
@@ -46,6 +69,10 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
         )  # fmt: skip
         if entry.kind == "decision":
             decide(pen, decision_of(entry))
+        elif entry.kind == "check":
+            told = {name: entry.state[name] for name in ("store", "level", "valid")}
+            software = entry.state.get("software", "")
+            pen.then(_CHECKED, package=entry.subject, at=t.instant(entry.at), software=software, **told)
         elif entry.kind == "agent":
             pen.then(_NAME, name=entry.state["name"], agent=entry.subject, at=t.instant(entry.at), entry=entry.id)
     for subject in {entry.subject for entry in segment if entry.kind == "withdrawal"}:
@@ -53,6 +80,28 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
         connection.execute(delete(t.withdrawn).where(t.withdrawn.c.subject == subject))
         if _holds_back(entries(connection, subject)):
             connection.execute(insert(t.withdrawn).values(subject=subject))
+
+
+def checks(connection: Connection, package: str) -> list[Check]:
+    mine = select(t.checked).where(t.checked.c.package == package).order_by(t.checked.c.store, t.checked.c.level)
+    return [Check(row.store, row.level, row.at, row.valid, row.software) for row in connection.execute(mine)]
+
+
+def last_checked(
+    connection: Connection, store: str, level: str, after: tuple[str, str], limit: int
+) -> list[tuple[PackageId, datetime | None]]:
+    """Of the packages that lie in the store: when each was checked at that level; never, and longest ago, first."""
+    at = func.coalesce(type_coerce(t.checked.c.at, Text), "")
+    held = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    mine = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store, t.checked.c.level == level)
+    asked = (
+        select(t.packages.c.id, at.label("at"))
+        .outerjoin(t.checked, mine)
+        .where(held.exists(), tuple_(at, t.packages.c.id) > tuple_(*map(literal, after)))
+        .order_by(at, t.packages.c.id)
+        .limit(limit)
+    )
+    return [(row.id, datetime.fromisoformat(row.at) if row.at else None) for row in connection.execute(asked)]
 
 
 def agent_named(connection: Connection, name: str) -> str | None:

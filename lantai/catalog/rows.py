@@ -51,6 +51,17 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """The newest check of a package in the store of that name at a level, and by which version of lantai."""
+
+    store: str
+    level: str
+    at: datetime
+    valid: bool
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
     """A record, where it stands, and how much is below it."""
 

@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words")
@@ -328,6 +328,18 @@ entries = Table(
 
 # Derived from entries: what is withdrawn now.
 withdrawn = Table("withdrawn", metadata, Column("subject", Ordered, primary_key=True))
+
+# Derived from entries: the newest check of a package in a store at a level.
+checked = Table(
+    "checked",
+    metadata,
+    Column("package", Text, primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("level", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("valid", Boolean(name="valid_known"), nullable=False),
+    Column("software", Text, nullable=False),
+)
 
 # Derived from entries: which person a name stands for. The newest name of a person is the one in use.
 names = Table(

@@ -9,7 +9,7 @@ import click
 
 from ..archive import Archive
 from ..errors import LantaiError, UsageError
-from ..fixity.audit import Level, Progress, catalog_to_store, store_to_store
+from ..fixity.audit import Level, Progress
 from ..fixity.run import Segment
 from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
@@ -29,6 +29,7 @@ from .shell import Command, Session, common, option
     examples=("lantai audit --all", "lantai audit --package a1b2c3d4", "lantai audit --all --level listing"),
 )  # fmt: skip
 @option("--all", "everything", is_flag=True, help=N_("Every package."))
+@option("--due", is_flag=True, help=N_("What [fixity] every asks for now, the longest ago first: for cron or a timer."))
 @option("--package", "packages", multiple=True, metavar="ID", help=N_("Only this package."))
 @option("--store", metavar="NAME", help=N_("Only this store; else all."))
 @option(
@@ -40,26 +41,35 @@ from .shell import Command, Session, common, option
 )
 @common(by=True)
 def audit(
-    session: Session, everything: bool, packages: Sequence[str], store: str | None, level: Level, no_repair: bool
+    session: Session,
+    everything: bool,
+    due: bool,
+    packages: Sequence[str],
+    store: str | None,
+    level: Level,
+    no_repair: bool,
 ) -> int:
-    if everything == bool(packages):
+    if everything + due + bool(packages) != 1:
         raise UsageError(
-            _("say what to audit"), subject="audit", remedy=_("Give --all, or --package ID as often as needed.")
-        )
+            _("say what to audit"), subject="audit",
+            remedy=_("Give one of --due, --all, or --package ID as often as needed."),
+        )  # fmt: skip
     told = _Told()
     with session.open() as archive:
         output = session.output(archive)
         chosen = [package_of(archive, text) for text in packages] or None
         names = [store] if store else [one.name for one in archive.settings.store]
-        if chosen is None:
+        if everything:
             # First: what is entered later puts back what is missing at the end of a chain.
             told.failed += [(name, None, one) for name, one in archive.entries.verify({}) if store in (None, name)]
         with metered() as meter:
             for name in names:
                 try:
-                    for segment in archive.audit(name, chosen, level, progress=meter):
+                    asked = archive.audits.due(name, level) if due else chosen
+                    for segment in archive.audits.run(name, asked, level, progress=meter):
                         told.take(name, segment)
-                    told.failed += _beside(archive, name, chosen)
+                    if not due:
+                        told.failed += [(name, *one) for one in archive.audits.beside(name, chosen)]
                 except LantaiError as error:
                     told.away.append((name, error))
             if not no_repair and not told.missed:
@@ -96,7 +106,7 @@ class _Told:
                 found.setdefault((store, package), []).append(finding)
         for (store, package), findings in found.items():
             try:
-                done = archive.repair(store, package, findings, progress=progress)
+                done = archive.audits.repair(store, package, findings, progress=progress)
             except LantaiError as error:
                 self.lost.append((store, package, error))
             else:
@@ -135,24 +145,6 @@ class _Told:
             note(words.format(what="; ".join(self.missed)), "bold red")
             return 3
         return 1 if self.failed or self.away else 0
-
-
-def _beside(
-    archive: Archive, name: str, chosen: Sequence[PackageId] | None
-) -> list[tuple[str, PackageId | None, Finding]]:
-    """What only holding a store against something else can find."""
-    root = archive.stores.root(name)
-    found: list[tuple[str, PackageId | None, Finding]] = []
-    for package, lost in catalog_to_store(archive.catalog, root, name):
-        if chosen is None or package in chosen:
-            found.append((name, package, lost))
-    if name != archive.stores.primary:
-        primary = archive.stores.root(archive.stores.primary)
-        for package in chosen or root.packages():
-            found += [(name, package, one) for one in store_to_store(root, primary, package)]
-    if chosen is None:
-        found += [(name, None, one) for one in archive.stores.judge(name, root)]
-    return found
 
 
 def _failed(store: str, package: PackageId | None, finding: Finding) -> dict[str, Any]:

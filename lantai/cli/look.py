@@ -13,7 +13,7 @@ import click
 from .. import messages
 from ..access import in_force
 from ..archive import Archive
-from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
+from ..catalog import Check, Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..errors import NotFound
 from ..messages import N_, _
 from ..metadata.elements import heading_of, level_name
@@ -130,6 +130,7 @@ def _show_package(output: Output, archive: Archive, id: PackageId, with_files: b
             "versions": [shapes.version(one, copies) for one in versions],
             "events": [shapes.event(one, agents) for one in events],
             **_decided(archive, RecordId(id)),
+            "checks": [shapes.check(one) for one in catalog.checks(id)],
         }
         if with_files:
             value["file_list"] = [shapes.file(one) for one in catalog.files(id)]
@@ -144,6 +145,7 @@ def _show_package(output: Output, archive: Archive, id: PackageId, with_files: b
             (_("Formats"), "\n".join(formats(archive, row))),
             (_("Access"), access(output, row)),
             *_holds(output, archive, RecordId(id)),
+            (_("Checked"), "\n".join(_checked(output, one) for one in catalog.checks(id)) or _("never")),
             (_("Submission"), row.submission),
             (_("Store"), archive.place(id)),
         ]
@@ -170,6 +172,11 @@ def _show_package(output: Output, archive: Archive, id: PackageId, with_files: b
     if with_files:
         output.say()
         _table_of_files(output, catalog.files(id))
+
+
+def _checked(output: Output, one: Check) -> str:
+    told = _("valid") if one.valid else _("not valid")
+    return f"{one.store}: {one.level}, {output.time(one.at)}, {told} ({one.software or '-'})"
 
 
 def _lies(output: Output, number: int, copies: Sequence[Copy]) -> str:

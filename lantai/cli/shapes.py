@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from ..catalog import Copy, FileRow, PackageRow, RecordHit, RecordRow
+from ..catalog import Check, Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..errors import Fault, LantaiError
 from ..model import Agent, DateSpan, Decision, Description, Entry, Event, Format, Version
 
@@ -66,6 +66,12 @@ def decision(one: Decision) -> Object:
     return {
         "decision": one.id, "shown": one.shown, "since": moment(one.since), "ground": one.ground, "clause": one.clause,
         "at": moment(one.at), "by": one.by, "reason": one.reason, "replaces": list(one.replaces),
+    }  # fmt: skip
+
+
+def check(one: Check) -> Object:
+    return {
+        "store": one.store, "level": one.level, "at": moment(one.at), "valid": one.valid, "software": one.software,
     }  # fmt: skip
 
 

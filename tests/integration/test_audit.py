@@ -12,6 +12,7 @@ import pytest
 from lantai.fixity import audit as auditing
 from lantai.fixity import control
 from tests.integration.command import Lantai, folder
+from tests.integration.test_rebuild import answers, forget
 
 
 @pytest.fixture
@@ -209,6 +210,25 @@ def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second
     assert lantai("rebuild", "--store", "second").code == 1
     assert lantai("audit", "--all", "--json").object["checked"] == 3
     assert len(lantai("list", "--json").objects) == 2  # what the catalogue did not know was indexed
+
+
+def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert lantai("show", ids[0], "--json").object["checks"] == []
+    assert lantai("audit", "--due", "--json").object["checked"] == 4  # none was ever checked
+    assert lantai("audit", "--due", "--json").object["checked"] == 0
+    told = lantai("show", ids[0], "--json").object["checks"]
+    assert [(one["store"], one["level"], one["valid"]) for one in told] == [
+        ("local", "full", True), ("second", "full", True),
+    ]  # fmt: skip
+    assert all(one["software"].startswith("lantai ") for one in told)
+    flip(at(second, PLACES["content"]))
+    assert lantai("audit", "--all", "--no-repair", "--json").code == 1
+    valid = {one["valid"] for id in ids for one in lantai("show", id, "--json").object["checks"]}
+    assert valid == {True, False}
+    before = answers(lantai)
+    forget(lantai)
+    assert lantai("rebuild").code == 0
+    assert answers(lantai) == before
 
 
 @pytest.mark.parametrize("blind", ["digests", "listings"])
