@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lantai.model import Agent, Entry
-from lantai.storage.journal.segment import Link, Newer, Segment, decode, encode
+from lantai.storage.journal.segment import FORMAT, Link, Newer, Segment, decode, encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 IDS = st.uuids().map(lambda one: one.urn)
@@ -90,7 +90,8 @@ def test_an_entry_that_is_none_is_refused_though_its_seal_is_right(changes: dict
 
 def test_a_newer_format_is_told_apart_from_damage() -> None:
     with pytest.raises(Newer):
-        decode(resealed(encode(replace(SEGMENT, entries=())).splitlines(keepends=True)[0].replace(b":1,", b":2,", 1)))
+        head = encode(replace(SEGMENT, entries=())).splitlines(keepends=True)[0]
+        decode(resealed(head.replace(f":{FORMAT},".encode(), f":{FORMAT + 1},".encode(), 1)))
 
 
 def test_an_instant_is_kept_in_utc() -> None:
