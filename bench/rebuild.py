@@ -1,7 +1,7 @@
 """The catalogue made anew: against plain Python that reads the same inventories and METS, and the journal against plain
 JSON parsing and hashing of the same bytes. What is compared takes turns in the same run; the answers are ratios.
 
-python bench/rebuild.py [--packages 1000] [--entries 100000] [--runs 3] [--folder DIR]
+python bench/rebuild.py [--packages 10000] [--entries 100000] [--runs 3] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def compare(what: str, ours: Callable[[], None], theirs: Callable[[], None], run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
-    parser.add_argument("--packages", type=int, default=1000)
+    parser.add_argument("--packages", type=int, default=10_000)
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--folder", type=Path)
@@ -148,7 +148,10 @@ def main() -> None:
             compare(
                 f"{asked.packages} packages rebuilt", lambda: anew(place / "home"), lambda: plain(store), asked.runs
             )
-        print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+        own, child = (
+            resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        print(f"memory: {own:.0f} MB at most, {child:.0f} MB in each process that reads packages")
     finally:
         shutil.rmtree(place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +21,7 @@ from .fixity.run import Segment, run
 from .messages import _
 from .model import Finding, PackageId
 from .package.index import index
+from .storage.linux import unavailable
 from .storage.ocfl import Root
 from .stores import Stores, write_chunks
 
@@ -76,9 +78,8 @@ class Audits:
     def beside(self, store: str, packages: Sequence[PackageId] | None) -> Iterator[tuple[PackageId | None, Finding]]:
         """What only holding a store against the catalogue, the primary and the home can find; None: of no package."""
         root = self._stores.root(store)
-        for package, lost in catalog_to_store(self._catalog, root, store):
-            if packages is None or package in packages:
-                yield package, lost
+        known = (row.id for row in self._catalog.packages()) if packages is None else packages
+        yield from catalog_to_store(self._catalog, known, root, store)
         if store != self._stores.primary:
             primary = self._stores.root(self._stores.primary)
             for package in packages or root.packages():
@@ -109,10 +110,13 @@ class Audits:
         )  # fmt: skip
 
     def _kept(self, store: str) -> Keep:
-        """Damaged bytes are kept, under the name of their key and the second, until a person removes them."""
+        """Damaged bytes are kept by store, second and key, until a person removes them."""
+        folder = self._home / "damaged" / store / f"{self._now():%Y%m%dT%H%M%SZ}"
 
         def keep(key: str, chunks: Iterable[bytes]) -> None:
-            path = self._home / "damaged" / store / f"{key}.{self._now():%Y%m%dT%H%M%SZ}"
-            write_chunks(path, chunks)
+            try:
+                write_chunks(folder / key, chunks)
+            except OSError as error:
+                raise unavailable(error, os.fsencode(folder / key)) from error
 
         return keep

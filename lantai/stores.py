@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from .messages import _
 from .model import Finding, PackageId
 from .storage import Bucket, Properties, Store, open_store
 from .storage.identity import KEY, Identity, read_identity
+from .storage.journal import SCHEMAS
 from .storage.ocfl import PREFIX, Root
 from .storage.ocfl.layout import root_files
 from .storage.ocfl.validate import strays
@@ -175,7 +175,7 @@ def laid() -> dict[str, bytes]:
     for room, folder, prefix in (
         ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
         ("lantai.metadata", "schemas", "schemas/"),
-        ("lantai.storage.journal", "schemas", "schemas/"),
+        ("lantai.storage.journal", "schemas", SCHEMAS),
     ):
         for document in resources.files(room).joinpath(folder).iterdir():
             files[prefix + document.name] = document.read_bytes()
@@ -247,7 +247,7 @@ def write(path: Path, text: str) -> None:
 def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     """As write; folders that are missing are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.new")
+    temporary = path.with_name(f".{path.name[:60]}.new")  # of at most 60 characters, so that no name is too long
     with temporary.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)

@@ -41,12 +41,13 @@ _NAME = (
 )
 
 
-# Of two checks in one second one that failed is kept, so that nothing looks better than it is.
+# Of two checks in one second one that failed is kept, so that nothing looks better than it is; else one of the two.
 _CHECKED = (
     "INSERT INTO checked (package, store, level, at, valid, software)"
     " VALUES (:package, :store, :level, :at, :valid, :software)"
     " ON CONFLICT (package, store, level) DO UPDATE SET at = excluded.at, valid = excluded.valid,"
-    " software = excluded.software WHERE (excluded.at, NOT excluded.valid) >= (checked.at, NOT checked.valid)"
+    " software = excluded.software"
+    " WHERE (excluded.at, NOT excluded.valid, excluded.software) > (checked.at, NOT checked.valid, checked.software)"
 )
 
 

@@ -17,7 +17,8 @@ from ..catalog import Catalog
 from ..errors import Damaged, NotFound
 from ..model import Finding, PackageId
 from ..storage.ocfl import Reader, Root, digest_of_chunks
-from ..storage.ocfl.validate import packages, structure
+from ..storage.ocfl.validate import packages as packages_in
+from ..storage.ocfl.validate import structure
 
 Level: TypeAlias = Literal["listing", "full"]
 """listing: everything is there and nothing else; inventories are read and hashed, content is not. full: every byte of
@@ -111,20 +112,22 @@ def _in_order(threads: Executor, work: Callable[[Thing], Seen], things: Iterable
 
 def store_to_catalog(root: Root, catalog: Catalog) -> Iterator[tuple[PackageId, bool]]:
     """Every package of which the store holds anything; whether the catalogue knows its head."""
-    for package in packages(root):
+    for package in packages_in(root):
         with suppress(Damaged):
             yield package, catalog.version_of(package) == root.head(package)
             continue
         yield package, True  # what is wrong, an audit of the package tells
 
 
-def catalog_to_store(catalog: Catalog, root: Root, store: str) -> Iterator[tuple[PackageId, Finding]]:
-    """What the catalogue knows to lie in the store of that name, and the store has lost."""
-    for row in catalog.packages():
-        known = max((one.number for one in catalog.copies(row.id) if one.store == store), default=0)
+def catalog_to_store(
+    catalog: Catalog, packages: Iterable[PackageId], root: Root, store: str
+) -> Iterator[tuple[PackageId, Finding]]:
+    """Which of these packages the catalogue knows to lie in the store of that name, and the store has lost."""
+    for package in packages:
+        known = max((one.number for one in catalog.copies(package) if one.store == store), default=0)
         with suppress(Damaged):  # an audit of the package tells
-            if (has := root.head(row.id)) < known:
-                yield row.id, Finding.of("audit-lost", row.id, known=known, has=has)
+            if (has := root.head(package)) < known:
+                yield package, Finding.of("audit-lost", package, known=known, has=has)
 
 
 def store_to_store(root: Root, other: Root, package: PackageId) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from ..model import Finding, PackageId
 from ..storage.ocfl import DECLARATION, DECLARED, Root, digest_of_chunks
 from ..storage.ocfl.copy import Diverged
 from ..storage.ocfl.inventory import sidecar
+from ..storage.ocfl.layout import DRAFT_CONTENT
 
 Keep: TypeAlias = Callable[[str, Iterable[bytes]], None]
 """Told of a key and of the bytes that lie there, before they are replaced or removed; on stable storage on return."""
@@ -50,19 +51,24 @@ def repair(target: Root, source: Root, package: PackageId, findings: Iterable[Fi
     for number in range(1, head + 1):
         yield from _inventory(one, number)
     yield from _root_pair(one, head)
-    # Last, for until the inventories are whole nothing here can tell what is too much.
-    for finding in findings:
-        if finding.code == "E023" and not source.exists(finding.subject) and target.exists(finding.subject):
-            keep(finding.subject, target.chunks(finding.subject))
-            target.store.delete(finding.subject)
-            yield finding.subject
+    # Last, for until the inventories are whole nothing here can tell what is too much. What a draft left is clean's.
+    for key in (finding.subject for finding in findings if finding.code == "E023"):
+        of_draft = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
+        if not of_draft and not source.exists(key) and target.exists(key):
+            keep(key, target.chunks(key))
+            target.store.delete(key)
+            yield key
     target.store.sync()
 
 
 def _require_same(one: _Object, head: int) -> None:
     """A version that is whole by itself in the target is the source's, or is left to a person."""
-    highest = max(head, _head(one.target, one.package))
-    for number in range(1, highest + 1):
+    if _head(one.target, one.package) > head:
+        raise Damaged(
+            _("the other store lacks the newest version, and so cannot say what belongs here"), subject=one.package,
+            remedy=_("Run lantai replicate, then the audit again."),
+        )  # fmt: skip
+    for number in range(1, head + 1):
         key = one.source.inventory_key(one.package, number)
         whole = _whole(one.target, key)
         if whole is not None and whole != _whole(one.source, key):

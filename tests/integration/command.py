@@ -148,3 +148,9 @@ def codes(findings: list[dict[str, str]]) -> dict[str, str]:
     found = {one["code"]: one["subject"] for one in findings}
     assert len(found) == len(findings), findings
     return found
+
+
+def add_store(lantai: Lantai, lines: str) -> None:
+    """One more [[store]] in lantai.toml."""
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace("[ingest]", f"[[store]]\n{lines}\n\n[ingest]", 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import Lantai, folder
+from tests.integration.command import Lantai, add_store, folder
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,15 @@ def stocked(filled: tuple[Path, str], tmp_path: Path) -> tuple[Lantai, str]:
     """The command, in a home of its own that holds the records below, and the id of their package."""
     home, id = filled
     return Lantai(Path(shutil.copytree(home, tmp_path / "home"))), id
+
+
+@pytest.fixture
+def second(lantai: Lantai, tmp_path: Path) -> Path:
+    """The folder of a second store, required, named in lantai.toml before the first package."""
+    place = tmp_path / "second"
+    place.mkdir()
+    add_store(lantai, f'name = "second"\npath = "{place}"')
+    return place
 
 
 @pytest.fixture

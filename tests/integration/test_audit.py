@@ -16,16 +16,6 @@ from tests.integration.test_rebuild import answers, forget
 
 
 @pytest.fixture
-def second(lantai: Lantai, tmp_path: Path) -> Path:
-    place = tmp_path / "second"
-    place.mkdir()
-    settings = lantai.folder / "lantai.toml"
-    table = f'[[store]]\nname = "second"\npath = "{place}"\n\n[ingest]'
-    settings.write_text(settings.read_text().replace("[ingest]", table, 1))
-    return place
-
-
-@pytest.fixture
 def ids(lantai: Lantai, second: Path, tmp_path: Path) -> list[str]:
     """Two packages, one of them of two versions, in two stores."""
     found = []
@@ -155,6 +145,36 @@ def test_many_damages_at_once_are_all_repaired(lantai: Lantai, second: Path, ids
     assert lantai("audit", "--all", "--json").code == 0, told
     assert everything(second) == before
     assert lantai("validate").code == 0
+
+
+def test_a_name_as_long_as_names_can_be_is_kept_aside_too(lantai: Lantai, second: Path, tmp_path: Path) -> None:
+    name = "长" * 83 + ".txt"  # 253 bytes
+    lantai.stored(folder(tmp_path / "long", {name: "a long name\n"}))
+    flip(next(second.glob(f"ocfl/**/{name}")))
+    assert lantai("audit", "--all", "--json").object["lost"] == []
+    assert lantai("audit", "--all", "--json").code == 0
+    assert len(list(lantai.folder.glob(f"damaged/second/*/ocfl/**/{name}"))) == 1
+
+
+def test_what_a_dead_draft_left_is_told_and_left_to_clean(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    left = at(second, "ocfl/*/*/*/*/v1/content") / "0badcafe" / "data.txt"
+    left.parent.mkdir()
+    left.write_text("of a draft")
+    (found,) = lantai("audit", "--all", "--json").object["failed"]
+    assert (found["code"], left.read_text()) == ("E023", "of a draft")
+
+
+def test_a_copy_that_is_behind_cannot_say_what_belongs_there(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    second.rename(second.with_name("away"))
+    assert lantai("update", ids[1], "--title", "第三版", "--reason", "更正").code == 1  # pending
+    second.with_name("away").rename(second)
+    primary = lantai.folder / "store"
+    flip(at(primary, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/content/*/data/**/1.jpg"))
+    before = everything(primary)
+    (lost,) = lantai("audit", "--all", "--json", LANTAI_LANG="en").object["lost"]
+    assert "lacks the newest version" in lost["reason"]
+    assert everything(primary) == before
 
 
 def test_where_no_store_has_it_whole_it_is_said_to_be_lost_and_nothing_is_changed(

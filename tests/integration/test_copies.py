@@ -10,22 +10,8 @@ from pathlib import Path
 import pytest
 
 from lantai.storage import Bucket, Store, open_store
-from tests.integration.command import Lantai, folder
+from tests.integration.command import Lantai, add_store, folder
 from tests.services import Server, bucket
-
-
-@pytest.fixture
-def second(lantai: Lantai, tmp_path: Path) -> Path:
-    """The folder of a second store, required, named in lantai.toml."""
-    place = tmp_path / "second"
-    place.mkdir()
-    add(lantai, f'name = "second"\npath = "{place}"')
-    return place
-
-
-def add(lantai: Lantai, lines: str) -> None:
-    settings = lantai.folder / "lantai.toml"
-    settings.write_text(settings.read_text().replace("[ingest]", f"[[store]]\n{lines}\n\n[ingest]", 1))
 
 
 def contents(store: Store | Path) -> dict[str, str]:
@@ -57,7 +43,7 @@ def test_a_copy_may_be_a_bucket(lantai: Lantai, records: Path, server: str, requ
     found: Server = request.getfixturevalue(server)
     name = bucket(found)
     lines = f'name = "cloud"\nkind = "s3"\nbucket = "{name}"\nprefix = "兰台"\nendpoint_url = "{found.endpoint_url}"'
-    add(lantai, lines)
+    add_store(lantai, lines)
     keys = {"AWS_ACCESS_KEY_ID": found.access_key, "AWS_SECRET_ACCESS_KEY": found.secret_key}
     lantai = Lantai(lantai.folder, keys)
     package = lantai.stored(records)["package"]
@@ -92,7 +78,7 @@ def test_what_a_required_store_lacks_is_pending_until_it_is_replicated(
 
 
 def test_a_disk_in_a_safe_holds_up_nothing(lantai: Lantai, tmp_path: Path, records: Path) -> None:
-    add(lantai, f'name = "safe"\npath = "{tmp_path / "safe"}"\nrequired = false')
+    add_store(lantai, f'name = "safe"\npath = "{tmp_path / "safe"}"\nrequired = false')
     done = lantai("ingest", records, "--json")
     assert (done.code, done.object["status"]) == (0, "stored")
     assert "copy-missing" in [one["code"] for one in done.object["warnings"]]
@@ -105,7 +91,7 @@ def test_a_new_store_is_filled(lantai: Lantai, tmp_path: Path, records: Path) ->
     first = lantai.stored(records)["package"]
     other = lantai.stored(folder(tmp_path / "other", {"a.txt": "another\n"}))["package"]
     (tmp_path / "new").mkdir()
-    add(lantai, f'name = "new"\npath = "{tmp_path / "new"}"')
+    add_store(lantai, f'name = "new"\npath = "{tmp_path / "new"}"')
     told = lantai("replicate", "--json").objects
     assert {one["package"] for one in told if one["status"] == "copied"} == {first, other}
     assert contents(tmp_path / "new") == contents(lantai.folder / "store")
@@ -167,7 +153,7 @@ def test_damaged_bytes_are_not_copied(lantai: Lantai, tmp_path: Path, records: P
     plan.write_bytes(plan.read_bytes()[:-1] + b"?")
     place = tmp_path / "second"
     place.mkdir()
-    add(lantai, f'name = "second"\npath = "{place}"')
+    add_store(lantai, f'name = "second"\npath = "{place}"')
     done = lantai("replicate", "--json")
     told = {one["package"]: one for one in done.objects}
     assert (done.code, told[package]["status"], told[whole]["status"]) == (1, "failed", "copied")

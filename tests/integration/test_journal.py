@@ -30,17 +30,6 @@ SCHEMAS = {
 }
 
 
-@pytest.fixture
-def second(lantai: Lantai, tmp_path: Path) -> Path:
-    """A second store, before the first package."""
-    place = tmp_path / "second"
-    place.mkdir()
-    settings = lantai.folder / "lantai.toml"
-    table = f'[[store]]\nname = "second"\npath = "{place}"\n\n[ingest]'
-    settings.write_text(settings.read_text().replace("[ingest]", table, 1))
-    return place
-
-
 def segments(store: Path) -> list[Path]:
     return sorted((store / "journal").glob("*/*.ndjson"))
 
@@ -326,6 +315,18 @@ def test_a_home_put_back_from_a_backup_begins_a_new_chain(stocked: tuple[Lantai,
     assert len({one.parent.name for one in segments(lantai.folder / "store")}) == 2
     assert lantai("journal", "verify").code == 0
     assert [one["shown"] for one in shown(lantai, id)["decisions"]] == ["closed", "open", "closed", "description"]
+
+
+def test_a_home_put_back_and_rotten_keeps_nothing_from_going_on(stocked: tuple[Lantai, str]) -> None:
+    lantai, id = stocked
+    for shown_as in ("open", "closed", "description"):
+        set_access(lantai, id, shown_as)
+    first, _second, last = segments(lantai.folder)
+    last.unlink()
+    first.write_bytes(first.read_bytes().replace(b'"open"', b'"oben"'))
+    set_access(lantai, id, "open", "afterwards")
+    assert first.exists()
+    assert len({one.parent.name for one in segments(lantai.folder / "store")}) == 2
 
 
 def test_a_machine_that_was_cloned_goes_on_with_a_chain_of_its_own(stocked: tuple[Lantai, str]) -> None:

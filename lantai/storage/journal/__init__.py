@@ -157,25 +157,24 @@ class Journal:
         return self._ours(Chain(self._new_writer(), None))
 
     def begin_again(self, old: Chain, store: Store, *, at: datetime) -> Chain:
-        """A new chain, where store is Ahead of the old one. What the old one has no place for any more stands in it.
-
-        Damaged.
-        """
+        """A new chain, where store is Ahead of the old one. What the old one has no place for any more stands in it."""
         chain, files = Chain(self._new_writer(), None), []
-        for number in self._without_place(old, store):
-            chain = self.append(chain, decode(self._load(old.writer, number))[0].entries, heads={}, at=at)
+        for number, entries in self._without_place(old, store):
+            chain = self.append(chain, entries, heads={}, at=at)
             files.append(self._folder / old.writer / f"{number:010}.ndjson")
         self._ours(chain)
         for file in files:  # only now: nothing is forgotten before it stands elsewhere
             file.unlink()
         return chain
 
-    def _without_place(self, chain: Chain, store: Store) -> Iterator[int]:
-        """The segments of the home of which store holds others."""
+    def _without_place(self, chain: Chain, store: Store) -> Iterator[tuple[int, tuple[Entry, ...]]]:
+        """The segments of the home of which store holds others, as whole as they."""
         for number in range(1, (chain.head.number if chain.head else 0) + 1):
-            with suppress(OSError, NotFound):  # lost here or there, which says nothing
-                if self._load(chain.writer, number) != load(store, key_of(chain.writer, number)):
-                    yield number
+            with suppress(OSError, ValueError, NotFound, Damaged):  # lost or damaged here or there says nothing
+                data = self._load(chain.writer, number)
+                if data != load(store, key_of(chain.writer, number)):
+                    read(store, self._archive, chain.writer, number)
+                    yield number, decode(data)[0].entries
 
     def _ours(self, chain: Chain) -> Chain:
         values = {"writer": chain.writer, "machine": self._here()}

@@ -22,7 +22,7 @@ from ...errors import Damaged, Exists, NotFound, StoreUnavailable
 from ...model import PackageId
 from . import inventory, resume
 from .inventory import Content
-from .layout import Staged, encoded
+from .layout import DRAFT_CONTENT, Staged, encoded
 from .lock import DraftLock, dead_drafts
 from .table import Inventory
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 COMMIT, ABANDONED = b"commit", b"abandoned"
 
-_DRAFT_CONTENT = re.compile(r"v([1-9][0-9]*)/content/([0-9a-f]{8})((?:-[0-9a-f]+)?)/")
 _COMMIT = re.compile(rb"commit((?:-[0-9a-f]+)?)")
 
 
@@ -134,7 +133,7 @@ def _named(root: Root, package: PackageId) -> Iterator[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
     for number in range(root.head(package), 0, -1):
         for row in root.inventory(package, number):
-            if isinstance(row, Content) and (match := _DRAFT_CONTENT.match(row.path)):
+            if isinstance(row, Content) and (match := DRAFT_CONTENT.match(row.path)):
                 found.add((int(match[1]), match[2]))
     yield from found
 
@@ -301,7 +300,7 @@ class _Listed:
         paths = (key.removeprefix(place) for key in keys)
         self._db.executemany(
             "INSERT INTO content VALUES (?, ?, ?)",
-            ((path, int(match[1]), match[2]) for path in paths if (match := _DRAFT_CONTENT.match(path))),
+            ((path, int(match[1]), match[2]) for path in paths if (match := DRAFT_CONTENT.match(path))),
         )
 
     def __enter__(self) -> _Listed:

@@ -26,7 +26,7 @@ from .. import MAX_KEY, Body, beyond
 from ..linux import is_of_a_full_disk
 from . import clean, resume
 from .incoming import Incoming, tasks
-from .inventory import DigestAlgorithm, VersionInfo, timestamp, to_version
+from .inventory import DigestAlgorithm, VersionInfo, address, timestamp, to_version
 from .layout import Staged, content_path
 from .lock import DraftLock
 from .resume import Earlier, begun_line, stored_line
@@ -396,8 +396,3 @@ class Draft:
                 self.root.store.put(self.staging + "draft.json", lambda: (self._sign(),), algorithms=())
             except LantaiError:
                 continue  # the next put of content meets the same trouble and tells it
-
-
-def address(agent: Agent) -> str:
-    """A URI for the person, as OCFL 1.1 W009 asks: agents have ids, not mail addresses."""
-    return agent.id if ":" in agent.id else f"urn:lantai:agent:{agent.id}"

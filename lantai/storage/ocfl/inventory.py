@@ -15,7 +15,7 @@ import ijson  # type: ignore[import-untyped]
 
 from ...errors import Damaged
 from ...messages import _
-from ...model import Version
+from ...model import Agent, Version
 
 TYPE = "https://ocfl.io/1.1/spec/#inventory"
 DigestAlgorithm: TypeAlias = Literal["sha256", "sha512"]
@@ -188,6 +188,11 @@ def valid_path(path: str) -> bool:
 def timestamp(at: datetime) -> str:
     """RFC 3339 with seconds, as OCFL 1.1 section 3.5.3.1 asks."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def address(agent: Agent) -> str:
+    """A URI for the person, as OCFL 1.1 W009 asks: agents have ids, not mail addresses."""
+    return agent.id if ":" in agent.id else f"urn:lantai:agent:{agent.id}"
 
 
 def to_version(info: VersionInfo) -> Version:

@@ -16,6 +16,8 @@ NAME = "0003-hash-and-id-n-tuple-storage-layout"
 _TUPLE_SIZE, _TUPLES = 3, 3
 _RESERVED = re.compile("[^A-Za-z0-9_-]")
 _SHORTENED = "long"
+DRAFT_CONTENT = re.compile(r"v([1-9][0-9]*)/content/([0-9a-f]{8})((?:-[0-9a-f]+)?)/")
+"""Of a path below an object: which version's draft, and which attempt at it, the content is or was of."""
 _STAGING = re.compile(r"staging/([^/]+)/v([1-9][0-9]*)-([0-9a-f]{8})/")
 
 

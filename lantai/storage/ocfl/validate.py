@@ -16,12 +16,11 @@ from ...errors import Damaged, NotFound
 from ...model import Finding, PackageId
 from . import DECLARATION, DECLARED, digest_of_chunks, layout
 from .inventory import TYPE, sidecar, valid_digest, valid_path
+from .layout import DRAFT_CONTENT
 from .table import Inventory
 
 if TYPE_CHECKING:
     from . import Root
-
-_DRAFT_CONTENT = re.compile(r"v([1-9][0-9]*)/content/([0-9a-f]{8})(?:-[0-9a-f]+)?/")
 
 
 def packages(root: Root) -> Iterator[PackageId]:
@@ -226,7 +225,7 @@ def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Ite
 
 def _is_of_live_draft(root: Root, package: PackageId, path: str, alive: dict[tuple[int, str], bool]) -> bool:
     """Content whose draft has a staging folder belongs to that draft and is no finding."""
-    match = _DRAFT_CONTENT.match(path)
+    match = DRAFT_CONTENT.match(path)
     if not match:
         return False
     draft = int(match[1]), match[2]
