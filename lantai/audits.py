@@ -14,7 +14,7 @@ from random import Random
 from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, NotFound
-from .fixity.audit import Level, Progress, audit, catalog_to_store, store_to_catalog, store_to_store
+from .fixity.audit import Level, audit, catalog_to_store, store_to_catalog, store_to_store
 from .fixity.due import due
 from .fixity.repair import Keep, repair
 from .fixity.run import Segment, run
@@ -23,6 +23,7 @@ from .model import Finding, PackageId
 from .package.index import index
 from .storage.linux import unavailable
 from .storage.ocfl import Root
+from .storage.workers import Progress
 from .stores import Stores, write_chunks
 
 
@@ -61,7 +62,7 @@ class Audits:
         """
         root = self._stores.root(store)
         every = self._met(root) if packages is None else packages
-        for segment in run(root, every, level, progress=progress, chance=Random()):
+        for segment in run(root, self._stores.place(store), every, level, progress=progress, chance=Random()):
             if not segment.void:
                 with self._entries.checking(store, software=self._software, level=level, control=True) as note:
                     for verdict in segment.verdicts:

@@ -9,10 +9,11 @@ import click
 
 from ..archive import Archive
 from ..errors import LantaiError, UsageError
-from ..fixity.audit import Level, Progress
+from ..fixity.audit import Level
 from ..fixity.run import Segment
 from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
+from ..storage.workers import Progress
 from . import shapes
 from .intake import package_of, short
 from .keep import tell_unnoted

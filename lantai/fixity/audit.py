@@ -5,28 +5,29 @@ Each direction finds what the others cannot. A level says what was looked at, an
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from ..catalog import Catalog
 from ..errors import Damaged, NotFound
 from ..model import Finding, PackageId
-from ..storage.ocfl import Reader, Root, digest_of_chunks
+from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
 from ..storage.ocfl.validate import packages as packages_in
 from ..storage.ocfl.validate import structure
+from ..storage.workers import Progress
+
+if TYPE_CHECKING:
+    from ..catalog import Catalog
 
 Level: TypeAlias = Literal["listing", "full"]
 """listing: everything is there and nothing else; inventories are read and hashed, content is not. full: every byte of
 content is read and hashed as well.
 """
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""So many files, so many bytes more."""
 
 Thing = TypeVar("Thing")
 Seen = TypeVar("Seen")
@@ -50,20 +51,35 @@ class Verdict:
         return not any(finding.fatal for finding in self.findings)
 
 
-def audit(root: Root, package: PackageId, level: Level, *, threads: Executor, progress: Progress) -> Verdict:
+def audit(
+    root: Root, package: PackageId, level: Level, *, threads: Executor | None, progress: Progress,
+    only: Collection[str] | None = None,
+) -> Verdict:  # fmt: skip
     """A package in a store, against its own inventories: what is missing, extra, damaged. StoreUnavailable.
 
     Content that is not what it should be is read once more before that is told: a bad cable is not bit rot.
+    only: the content paths that are read, where it is not all of them.
     """
-    findings = list(structure(root, package))
     files = octets = 0
-    if level == "full":
+    looked = False
+
+    def content(head: Reader) -> Iterator[Finding]:
+        nonlocal files, octets, looked
+        files, octets, looked = 0, 0, True
+        lines = (line for line in head.table.manifest() if only is None or line[1] in only)
+        for size, finding in _in_order(threads, partial(_content, head), lines):
+            if size is not None:
+                files, octets = files + 1, octets + size
+                progress(1, size)
+            if finding:
+                yield finding
+
+    if level == "listing":
+        return Verdict(package, level, 0, 0, tuple(structure(root, package)))
+    findings = list(structure(root, package, content))
+    if not looked:
         with suppress(Damaged, NotFound), root.version(package) as head:  # what keeps it from being read was told
-            for size, finding in _in_order(threads, partial(_content, head), head.table.manifest()):
-                if size is not None:
-                    files, octets = files + 1, octets + size
-                    progress(1, size)
-                findings += [finding] if finding else []
+            findings += content(head)
     return Verdict(package, level, files, octets, tuple(findings))
 
 
@@ -84,19 +100,18 @@ def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding |
 
 
 def _digest(head: Reader, key: str) -> tuple[int, str]:
-    size = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal size
-        for chunk in head.root.chunks(key):
+    size, digest = 0, hashlib.new(head.algorithm, usedforsecurity=False)
+    with head.root.store.open(key) as source:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
             size += len(chunk)
-            yield chunk
-
-    digest = digest_of_chunks(counted(), head.algorithm)
-    return size, digest
+    return size, digest.hexdigest()
 
 
-def _in_order(threads: Executor, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:
+def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:
+    if threads is None:
+        yield from map(work, things)
+        return
     waiting: deque[Future[Seen]] = deque()
     try:
         for thing in things:

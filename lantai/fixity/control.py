@@ -6,7 +6,7 @@ A run that does not find what its level promises to find has proven nothing, wha
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -28,8 +28,10 @@ PROMISED: dict[Level, tuple[Damage, ...]] = {
 }
 """What an audit of each level promises to find."""
 
-_SMALL = 1024 * 1024
-"""Bytes of what is damaged, at most: it is held in memory."""
+_SMALL, _SOME = 1024 * 1024, 4
+"""Bytes of what is damaged, at most: it is held in memory; and of how many files one is chosen."""
+_ALWAYS = ("bagit.txt", "bag-info.txt")
+"""Small, and in every package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +44,35 @@ class Missed:
 
 
 def control(
-    root: Root, packages: Sequence[PackageId], level: Level, *, threads: Executor, chance: Random
-) -> tuple[Missed, ...]:
-    """Audit each of these packages, which are whole, with a damage of its own; if they are fewer than the damages,
-    again. What was missed.
+    root: Root, package: PackageId, level: Level, damage: Damage, *, threads: Executor | None, chance: Random
+) -> Missed | None:
+    """Audit a package, which is whole, through a store that damages it; of its content only what is damaged and some
+    beside it. What was missed, if it was.
     """
-    missed = []
-    for number, damage in enumerate(PROMISED[level]):
-        package = packages[number % len(packages)]
-        store = _damaging(root, package, damage, chance)
-        found = audit(Root(store, prefix=root.prefix), package, level, threads=threads, progress=_untold)
-        if not any(one.fatal and one.subject.startswith(store.key) for one in found.findings):
-            missed.append(Missed(damage, package, store.key))
-    return tuple(missed)
+    store, only = _damaging(root, package, damage, chance)
+    found = audit(
+        Root(store, prefix=root.prefix), package, level, threads=threads, progress=_untold, only=only
+    )  # fmt: skip
+    is_found = any(one.fatal and one.subject.startswith(store.key) for one in found.findings)
+    return None if is_found else Missed(damage, package, store.key)
 
 
-def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) -> Damaging:
+def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) -> tuple[Damaging, Collection[str]]:
+    """The store, and the content paths that are to be read."""
     with root.version(package) as head:
         place = root.object_key(package)
         if damage == "extra":
-            return Damaging(root.store, damage, f"{place}/control-{chance.getrandbits(32):08x}", b"")
+            return Damaging(root.store, damage, f"{place}/control-{chance.getrandbits(32):08x}", b""), ()
         if damage == "stale inventory":
             key = root.inventory_key(package, head.number)
             newest = b"".join(root.chunks(key))
             # Yesterday's: of the version before, or, where there is none, of an earlier second.
             before = root.small(root.inventory_key(package, head.number - 1)) if head.number > 1 else None
-            return Damaging(root.store, damage, key, before or newest.replace(b'"created": "2', b'"created": "1'))
-        some = head.table.db.execute("SELECT path FROM manifest ORDER BY random() LIMIT 50").fetchall()
-        sizes = {f"{place}/{path}": root.store.stat(f"{place}/{path}").size for (path,) in some}
+            return Damaging(root.store, damage, key, before or newest.replace(b'"created": "2', b'"created": "1')), ()
+        chosen = head.table.db.execute("SELECT path FROM manifest ORDER BY random() LIMIT ?", (_SOME,))
+        always = (head.table.content_of(head.table.digest_of(head.number, path) or "") for path in _ALWAYS)
+        some = {*(path for (path,) in chosen), *(path for path in always if path)}
+        sizes = {f"{place}/{path}": root.store.stat(f"{place}/{path}").size for path in sorted(some)}
         small = [key for key, size in sizes.items() if 0 < size <= _SMALL]
         key = chance.choice(small)
         data = bytearray(b"".join(root.chunks(key)))
@@ -80,7 +83,8 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
         elif damage == "swapped":
             others = (b"".join(root.chunks(other)) for other in small if other != key)
             data = bytearray(next(other for other in others if other != data))
-        return Damaging(root.store, damage, key, bytes(data))
+        only = {one.removeprefix(f"{place}/") for one in small}
+        return Damaging(root.store, damage, key, bytes(data)), only
 
 
 class Damaging:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lantai.fixity import audit as auditing
-from lantai.fixity import control
+from lantai.fixity import run
 from tests.integration.command import Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
@@ -256,10 +256,11 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, blind: str
 ) -> None:
     assert ids
+    monkeypatch.setattr(run, "_ALONE", 100)  # what is made blind is this process
     if blind == "digests":
         monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))
     else:
-        monkeypatch.setattr(auditing, "structure", lambda _root, _package: ())
+        monkeypatch.setattr(auditing, "structure", lambda *_asked: ())
     done = lantai("audit", "--all", "--json")
     assert (done.code, done.object["void"]) == (3, True)
     assert checks(lantai) == []
@@ -277,8 +278,9 @@ def test_a_wrong_read_that_comes_right_is_a_warning(
         seen.append(key)
         return size, found if seen.count(key) > 1 or not key.endswith("1.jpg") else "0" * 64
 
+    monkeypatch.setattr(run, "_ALONE", 100)
     monkeypatch.setattr(auditing, "_digest", bad_cable)
-    monkeypatch.setattr(control, "control", lambda *_words, **_more: ())
+    monkeypatch.setattr(run, "control", lambda *_words, **_more: None)
     told = lantai("audit", "--all", "--store", "local", "--json")
     assert (told.code, {one["code"] for one in told.object["warnings"]}) == (0, {"audit-read"})
 

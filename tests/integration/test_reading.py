@@ -41,7 +41,7 @@ def children() -> list[int]:
     """Those of this process that read packages."""
     tasks = Path("/proc/self/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    return [pid for pid in pids if b"lantai.recovery.reading" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if b"lantai.storage.workers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_batches_come_in_their_order_and_as_if_read_here(place: Path) -> None:

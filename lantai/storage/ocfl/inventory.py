@@ -180,9 +180,12 @@ def valid_digest(algorithm: str, value: str) -> bool:
     return bool(pattern and pattern.fullmatch(value))
 
 
+_NO_PART = frozenset(("", ".", ".."))
+
+
 def valid_path(path: str) -> bool:
     """OCFL 1.1 E049, E051 to E053, E099 to E101: no empty, "." or ".." component, no slash at either end."""
-    return bool(path) and all(part not in ("", ".", "..") for part in path.split("/"))
+    return _NO_PART.isdisjoint(path.split("/"))
 
 
 def timestamp(at: datetime) -> str:

@@ -98,6 +98,8 @@ class Inventory:
 
     def state(self, version: int, prefix: str = "") -> Iterator[tuple[str, str]]:
         """(logical path, digest) in byte order of path."""
+        if self._db is None:
+            return iter(sorted(self._held(version, prefix)))
         # Cursors, not generators: one that is left half read at an error must not reach for a closed table at its end.
         return self.db.execute(
             "SELECT path, digest FROM state WHERE version = ? AND path >= ? AND path < CAST(? AS TEXT) ORDER BY path",
@@ -117,11 +119,26 @@ class Inventory:
         row = self.db.execute("SELECT path FROM manifest WHERE digest = ? LIMIT 1", (digest,)).fetchone()
         return row[0] if row else None
 
+    def _held(self, version: int, prefix: str) -> Iterator[tuple[str, str]]:
+        for (number, path), digest in self._states.items():
+            if number == version and path.startswith(prefix):
+                yield path, digest
+
+    def contents(self) -> Iterator[tuple[str, str]]:
+        """(content path, digest) in byte order of path."""
+        if self._db is None:
+            return iter(sorted((path, digest) for digest, paths in self._contents.items() for path in paths))
+        return self.db.execute("SELECT path, digest FROM manifest ORDER BY path, digest")
+
     def manifest(self) -> Iterator[tuple[str, str]]:
+        if self._db is None:
+            return iter(sorted((digest, path) for digest, paths in self._contents.items() for path in paths))
         return self.db.execute("SELECT digest, path FROM manifest ORDER BY digest, path")
 
-    def located(self, version: int, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-        """(logical path, digest, content path) in byte order of logical path."""
+    def located(self, version: int, prefix: str = "") -> Iterator[tuple[str, str, str | None]]:
+        """(logical path, digest, content path, if there is one) in byte order of logical path."""
+        if self._db is None:
+            return ((path, digest, self.content_of(digest)) for path, digest in self.state(version, prefix))
         return self.db.execute(
             "SELECT path, digest, (SELECT min(m.path) FROM manifest m WHERE m.digest = state.digest) FROM state"
             " WHERE version = ? AND path >= ? AND path < CAST(? AS TEXT) ORDER BY path",

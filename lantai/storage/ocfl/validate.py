@@ -6,7 +6,7 @@ Codes are those of the specification's validation table; their texts stand in fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from ...errors import Damaged, NotFound
 from ...model import Finding, PackageId
-from . import DECLARATION, DECLARED, digest_of_chunks, layout
+from . import DECLARATION, DECLARED, Reader, digest_of_chunks, layout
 from .inventory import TYPE, sidecar, valid_digest, valid_path
 from .layout import DRAFT_CONTENT
 from .table import Inventory
@@ -70,20 +70,26 @@ def _judged_elsewhere(root: Root, key: str) -> str:
     return f"{root.prefix}{place}/" if in_place else ""
 
 
-def structure(root: Root, package: PackageId) -> Iterator[Finding]:
+def structure(
+    root: Root, package: PackageId, content: Callable[[Reader], Iterable[Finding]] | None = None
+) -> Iterator[Finding]:
     """Declaration, inventories and their sidecars, versions that agree with each other, content present and no more.
 
     What stops the rest from being looked at comes last. Nothing is hashed but inventories. If a version is committed
     meanwhile, all is looked at anew: a writer beside us is no finding.
+
+    content: asked of the head, where the inventories can be read, for what else there is to find.
     """
     while True:
-        head, findings = _structure(root, package)
+        head, findings = _structure(root, package, content)
         if not findings or not root.exists(root.inventory_key(package, head + 1)):
             yield from findings
             return
 
 
-def _structure(root: Root, package: PackageId) -> tuple[int, list[Finding]]:
+def _structure(
+    root: Root, package: PackageId, content: Callable[[Reader], Iterable[Finding]] | None
+) -> tuple[int, list[Finding]]:
     """The head that was looked at (0 if it is not known), and what was found."""
     place = root.object_key(package)
     findings: list[Finding] = []
@@ -121,6 +127,8 @@ def _structure(root: Root, package: PackageId) -> tuple[int, list[Finding]]:
         for number, table in enumerate(tables[:-1], 1):
             findings += _agrees(table, tables[-1], number, root.inventory_key(package, number))
         findings += _content(root, package, head, tables[-1])
+        if content is not None:
+            findings += content(Reader(root, package, head, tables[-1]))
     finally:
         for table in tables:
             table.close()
@@ -205,22 +213,26 @@ def _agrees(earlier: Inventory, newest: Inventory, number: int, key: str) -> Ite
 def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Iterator[Finding]:
     """Everything the manifest names is there, and nothing else is, but what belongs to a live draft."""
     place = root.object_key(package) + "/"
-    table.db.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID")
     algorithm = table.fields["digestAlgorithm"]
     own = re.compile(rf"{DECLARATION}|(?:v([1-9][0-9]*)/)?inventory\.json(?:\.{algorithm})?")
     alive: dict[tuple[int, str], bool] = {}
+    contents = table.contents()
+    named = next(contents, None)  # both come in byte order
     for stat in root.store.list(place):
         path = stat.key[len(place) :]
-        if (match := own.fullmatch(path)) and int(match[1] or 0) <= head:
+        while named and named[0] < path:
+            yield Finding.of("E092", place + named[0], expected=named[1], found="-")
+            named = next(contents, None)
+        if named and named[0] == path:
+            while named and named[0] == path:
+                named = next(contents, None)
+        elif (match := own.fullmatch(path)) and int(match[1] or 0) <= head:
             continue
-        if table.db.execute("SELECT 1 FROM manifest WHERE path = ?", (path,)).fetchone():
-            table.db.execute("INSERT INTO seen VALUES (?)", (path,))
         elif not _is_of_live_draft(root, package, path, alive) and root.exists(stat.key):
             yield Finding.of("E023", stat.key)
-    for digest, path in table.db.execute(
-        "SELECT digest, path FROM manifest WHERE path NOT IN (SELECT path FROM seen) ORDER BY path"
-    ):
-        yield Finding.of("E092", place + path, expected=digest, found="-")
+    while named:
+        yield Finding.of("E092", place + named[0], expected=named[1], found="-")
+        named = next(contents, None)
 
 
 def _is_of_live_draft(root: Root, package: PackageId, path: str, alive: dict[tuple[int, str], bool]) -> bool:
