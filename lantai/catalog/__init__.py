@@ -20,7 +20,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import Connection, and_, not_, select, true
+from sqlalchemy import Connection, and_, func, not_, select, true
 
 from ..access import Exposure
 from ..errors import NotFound
@@ -282,6 +282,13 @@ class Catalog:
         asked = select(t.packages.c.id, t.packages.c.version).where(t.packages.c.id.in_(list(packages)))
         with self._database.reading() as connection:
             return {row.id: row.version for row in connection.execute(asked)}
+
+    def held_in(self, store: str, packages: Iterable[PackageId]) -> dict[PackageId, int]:
+        """The newest version of each that was seen in the store of that name; those of which none was are left out."""
+        newest = select(t.packages.c.id, func.max(t.copies.c.number)).join_from(t.copies, t.packages)
+        asked = newest.where(t.copies.c.store == store, t.packages.c.id.in_(list(packages))).group_by(t.packages.c.id)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(asked)}
 
     def resolve(self, text: str) -> Found:
         """What text names: an id with or without urn:uuid:, the last six or more hex digits of one, a reference code.

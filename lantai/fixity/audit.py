@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ..errors import Damaged, NotFound
@@ -34,6 +35,8 @@ Seen = TypeVar("Seen")
 
 _WAITING = 64
 """Files of one package that are under way at once."""
+_TOGETHER = 200
+"""Packages that the catalogue is asked about at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +130,26 @@ def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: I
 
 def store_to_catalog(root: Root, catalog: Catalog) -> Iterator[tuple[PackageId, bool]]:
     """Every package of which the store holds anything; whether the catalogue knows its head."""
-    for package in packages_in(root):
-        with suppress(Damaged):
-            yield package, catalog.version_of(package) == root.head(package)
-            continue
-        yield package, True  # what is wrong, an audit of the package tells
+    found = packages_in(root)
+    while some := list(islice(found, _TOGETHER)):
+        known = catalog.versions_of(some)
+        for package in some:
+            with suppress(Damaged):
+                yield package, known.get(package) == root.head(package)
+                continue
+            yield package, True  # what is wrong, an audit of the package tells
 
 
 def catalog_to_store(
     catalog: Catalog, packages: Iterable[PackageId], root: Root, store: str
 ) -> Iterator[tuple[PackageId, Finding]]:
     """Which of these packages the catalogue knows to lie in the store of that name, and the store has lost."""
-    for package in packages:
-        known = max((one.number for one in catalog.copies(package) if one.store == store), default=0)
-        with suppress(Damaged):  # an audit of the package tells
-            if (has := root.head(package)) < known:
-                yield package, Finding.of("audit-lost", package, known=known, has=has)
+    every = iter(packages)
+    while some := list(islice(every, _TOGETHER)):
+        for package, known in catalog.held_in(store, some).items():
+            with suppress(Damaged):  # an audit of the package tells
+                if (has := root.head(package)) < known:
+                    yield package, Finding.of("audit-lost", package, known=known, has=has)
 
 
 def store_to_store(root: Root, other: Root, package: PackageId) -> Iterator[Finding]:

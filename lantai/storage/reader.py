@@ -25,10 +25,12 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> io
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise unreadable(error, key, path) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode):
         os.close(descriptor)
         raise absent(key)
-    return io.BufferedReader(_FileRange(descriptor, path, start, stop), 128 * 1024)
+    end = seen.st_size if stop is None else min(stop, seen.st_size)
+    return io.BufferedReader(_FileRange(descriptor, path, start, end), 128 * 1024)
 
 
 def unreadable(error: OSError, key: str, path: bytes) -> LantaiError:
@@ -56,9 +58,8 @@ class Range(io.RawIOBase):
 class _FileRange(Range):
     """Of an open file, which is closed with it."""
 
-    def __init__(self, descriptor: int, path: bytes, start: int, stop: int | None) -> None:
-        size = os.fstat(descriptor).st_size
-        super().__init__(start, size if stop is None else min(stop, size))
+    def __init__(self, descriptor: int, path: bytes, start: int, stop: int) -> None:
+        super().__init__(start, stop)
         self._descriptor, self._path = descriptor, path
 
     def readinto(self, buffer: WriteableBuffer) -> int:
