@@ -44,12 +44,12 @@ def say(english: str, chinese: str) -> None:
     print("\n" + (chinese if asked == "zh" else english), flush=True)
 
 
-def lantai(*arguments: str | Path) -> None:
-    """Shows the command, then what it says."""
+def lantai(*arguments: str | Path, code: int = 0) -> None:
+    """Shows the command, then what it says; it must end with code."""
     words = [str(argument) for argument in arguments]
     print("\n$ lantai " + " ".join(words), flush=True)
-    if code := subprocess.run([sys.executable, "-m", "lantai", *words], check=False).returncode:
-        raise SystemExit(code)
+    if (found := subprocess.run([sys.executable, "-m", "lantai", *words], check=False).returncode) != code:
+        raise SystemExit(found or 1)
 
 
 def answers(*arguments: str | Path) -> list[dict[str, Any]]:
@@ -103,6 +103,22 @@ def look(home: Path) -> None:
     lantai("validate", "--home", home)
 
 
+def damage(home: Path) -> None:
+    """One bit of a photograph in the first store; the bucket has it whole."""
+    photograph = min((home / "store" / "ocfl").rglob("*.jpg"))
+    data = bytearray(photograph.read_bytes())
+    data[len(data) // 2] ^= 1
+    photograph.write_bytes(data)
+    say(
+        f"A disk decays: one bit of {photograph.name} is flipped in the first store. An audit finds it, restores it "
+        "from the bucket, and ends with 1, so that somebody looks at the disk:",
+        f"磁盘会老化：第一个存储中 {photograph.name} 的一个比特被翻转。"
+        "审计会发现它，由存储桶恢复，并以 1 结束，提醒有人检查磁盘：",
+    )
+    lantai("audit", "--all", "--home", home, code=1)
+    lantai("audit", "--all", "--home", home)
+
+
 def two_stores(home: Path) -> None:
     """The file system first, then the bucket as a copy of it."""
     settings = home / "lantai.toml"
@@ -132,6 +148,8 @@ def two_stores(home: Path) -> None:
         if has_copy:
             ingest(home)
         look(home)
+        if url:
+            damage(home)
     if url:
         say(
             "The demo's S3 server has ended, and the bucket with it; what lies on the file system stays.",

@@ -37,6 +37,10 @@ def test_the_demo_keeps_its_example_in_two_stores_and_fills_the_new_bucket_of_a_
     assert "15 files" in shown(first, "ingest")
     assert re.search(r"\blocal \(.*\bcloud \(", shown(first, "show"))
     assert re.findall(r"Store (\w+)\n\w{8}  valid", shown(first, "validate")) == ["local", "cloud"]
+    assert "repaired, and whole by a full audit" in shown(first, "audit")
+    *_others, last = first.split("$ lantai audit")
+    assert "2 packages audited" in last
+    assert "0 faults" in last
     second = ran(tmp_path / "demo", language="zh_CN.UTF-8")
     assert "复制 1 个信息包、1 个版本" in shown(second, "replicate")
     assert "此前已保存" in shown(second, "ingest")
