@@ -2,7 +2,7 @@
 # make demo-s3 the same in a bucket alone
 # make test    the tests
 # make lint    ruff, mypy, the floors of the design
-# make bench   ratios against cp, the usual pipeline, and boto3
+# make bench   ratios against cp, the usual pipeline, boto3, and a bare loop of hashlib
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,6 +32,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/store.py
+	$(BIN)/python bench/audit.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lantai needs Python 3.11 or newer; set PYTHON=..."; exit 1; }

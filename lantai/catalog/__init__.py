@@ -166,9 +166,8 @@ class Catalog:
             return tuple(journal.checks(connection, package))
 
     def last_checked(self, store: str, level: str) -> Iterator[tuple[PackageId, datetime | None]]:
-        """Every package that lies in the store of that name: when it was checked at that level; None: never.
-
-        Those never checked first, then from the longest ago.
+        """Every package that lies in the store of that name: when it was checked at that level; None: never, or it was
+        not whole then. These first, then from the longest ago.
         """
 
         def page(

@@ -245,6 +245,7 @@ def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Pat
     assert lantai("audit", "--all", "--no-repair", "--json").code == 1
     valid = {one["valid"] for id in ids for one in lantai("show", id, "--json").object["checks"]}
     assert valid == {True, False}
+    assert lantai("audit", "--due", "--no-repair", "--json").object["checked"] == 1  # what is not whole is due at once
     before = answers(lantai)
     forget(lantai)
     assert lantai("rebuild").code == 0
