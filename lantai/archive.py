@@ -236,7 +236,16 @@ class Archive:
 
         Raises UsageError, and what keeps source from being read; what is wrong with a target is told.
         """
-        source = source or self.stores.primary
+        asked = {"from": source or self.stores.primary, "to": target or "every copy"}
+        with self.entries.running("replicate", asked, software=self.software.id, begins=False) as ran:
+            failed = 0
+            for one in self._replicate(source or self.stores.primary, target, progress):
+                failed += one.error is not None
+                yield one
+            if failed:
+                ran.verdict, ran.counts = "faults", {"faults": failed}
+
+    def _replicate(self, source: str, target: str | None, progress: Progress) -> Iterator[Replicated]:
         origin = self.stores.root(source)
         yield from self._merge([target] if target else [one.name for one in self.settings.store])
         for name in [target] if target else [one.name for one in self.stores.copies]:
@@ -276,11 +285,13 @@ class Archive:
     def clean(self, *, older_than: timedelta) -> Iterator[Settled]:
         """Settle every draft without a sign of life for older_than, and finish every package."""
         now = datetime.now(UTC)
-        yield from self._indexed(settle_own(self.root, self.home / "drafts", silent_since=now - older_than))
-        yield from self._indexed(clean(self.root, older_than=older_than, now=now))
-        for name, root in self.stores.reachable():
-            if name != self.stores.primary:
-                yield from clean_copy(self.root, root)
+        asked = {"older_than": older_than.total_seconds()}
+        with self.entries.running("clean", asked, software=self.software.id, begins=False):
+            yield from self._indexed(settle_own(self.root, self.home / "drafts", silent_since=now - older_than))
+            yield from self._indexed(clean(self.root, older_than=older_than, now=now))
+            for name, root in self.stores.reachable():
+                if name != self.stores.primary:
+                    yield from clean_copy(self.root, root)
 
     def _indexed(self, settled: Generator[Settled, None, None]) -> Iterator[Settled]:
         """Each is in the catalogue before the next is asked for, and its draft forgotten: a crash loses neither."""

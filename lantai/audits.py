@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any, Literal, TypeAlias
 
 from .catalog import Catalog
 from .entries import Entries
-from .errors import Damaged, NotFound
+from .errors import Damaged, LantaiError, NotFound
 from .fixity.audit import Level, audit, catalog_to_store, store_to_catalog, store_to_store
+from .fixity.control import Missed
 from .fixity.due import due
+from .fixity.outcome import Fault, Lost, Outcome, Repaired
 from .fixity.repair import Keep, repair
 from .fixity.run import Segment, run
 from .messages import _
 from .model import Finding, PackageId
 from .package.index import index
+from .storage.journal import moment
+from .storage.journal.verify import HOME
 from .storage.linux import unavailable
 from .storage.ocfl import Root
 from .storage.workers import Progress
 from .stores import Stores, write_chunks
 
+What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
+
+_GOES_ON = timedelta(days=7)
+"""So long an audit of all that was broken off is gone on with, and not begun anew."""
+_TOGETHER = 200
+"""Packages that the catalogue is asked about at once."""
+
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
-    """keys: that were put right in store, from the store source; valid: by a full audit afterwards."""
+class Budget:
+    """What an audit may take: bytes that it reads, or seconds. What is under way when it is used up is finished."""
 
-    store: str
-    package: PackageId
-    source: str
-    keys: tuple[str, ...]
-    valid: bool
+    bytes: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An audit: of what, in which stores, how closely; whether what is damaged is repaired."""
+
+    what: What
+    stores: tuple[str, ...]
+    level: Level = "full"
+    repair: bool = True
+    budget: Budget | None = None
+
+    def state(self, since: datetime | None) -> dict[str, Any]:
+        """As the journal has it. since: when the run began that this one goes on with."""
+        return {
+            "what": self.what if isinstance(self.what, str) else list(self.what[:_TOLD]), "stores": list(self.stores),
+            "level": self.level, "repair": self.repair,
+            **({"bytes": self.budget.bytes} if self.budget and self.budget.bytes else {}),
+            **({"seconds": self.budget.seconds} if self.budget and self.budget.seconds else {}),
+            **({"since": moment(since)} if since else {}),
+        }  # fmt: skip
+
+
+_TOLD = 100
+"""Packages of those asked for that the journal names."""
 
 
 class Audits:
@@ -48,37 +85,120 @@ class Audits:
         self._home, self._stores, self._catalog, self._entries = home, stores, catalog, entries
         self._every, self._software, self._now = every, software, now
 
+    def run(self, asked: Asked, *, progress: Progress) -> Outcome:
+        """Audit, enter what counts in the journal, repair. A store that cannot be reached is told of in the outcome.
+
+        All of a store: what the catalogue does not know of is indexed on the way; what a run of the last week that was
+        broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
+        """
+        for store in asked.stores:
+            self._stores.place(store)  # UsageError: there is none of that name
+        # Before anything is entered: that would put back what is missing at the end of a chain.
+        journal = tuple(self._of_journal(asked))
+        since = self._broken_off(asked)
+        with self._entries.running("audit", asked.state(since), software=self._software) as ran:
+            outcome = self._audited(asked, since, journal, progress)
+            if asked.repair and not outcome.missed:
+                outcome = self._repaired(outcome, progress)
+            ran.verdict, ran.counts = outcome.verdict, outcome.counts
+            ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
+            return outcome
+
+    def _of_journal(self, asked: Asked) -> Iterator[Fault]:
+        if asked.what == "all":
+            for name, finding in self._entries.verify({}):
+                if name in (*asked.stores, HOME):
+                    yield Fault(name, None, finding)
+
+    def _broken_off(self, asked: Asked) -> datetime | None:
+        """When a run of the same kind began that did not come to its end; None: the newest one did."""
+        for one in self._catalog.runs():
+            same = one.command == "audit" and one.asked["what"] == asked.what == "all"
+            if same and one.asked["level"] == asked.level and one.asked["stores"] == list(asked.stores):
+                began = datetime.fromisoformat(one.asked.get("since") or moment(one.began))
+                is_open = one.verdict is None or one.verdict == "incomplete"
+                return began if is_open and self._now() - began < _GOES_ON else None
+        return None
+
+    def _audited(
+        self, asked: Asked, since: datetime | None, journal: Sequence[Fault], progress: Progress
+    ) -> Outcome:  # fmt: skip
+        packages = files = octets = before = 0
+        faults = list(journal)
+        warnings: list[Fault] = []
+        missed: list[Missed] = []
+        away: list[tuple[str, str]] = []
+        spending = _Spending(asked.budget, len(asked.stores), progress)
+
+        def skipped(number: int) -> None:
+            nonlocal before
+            before += number
+
+        for store in asked.stores:
+            spending.begin()
+            try:
+                root = self._stores.root(store)
+                chosen = spending.within(self._chosen(asked, store, root, since, skipped))
+                for segment in run(
+                    root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random()
+                ):  # fmt: skip
+                    self._enter(store, asked.level, segment)
+                    missed += segment.missed
+                    for one in segment.verdicts:
+                        packages, files, octets = packages + 1, files + one.files, octets + one.bytes
+                        for finding in one.findings:
+                            (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
+                if asked.what != "due":
+                    known = None if asked.what == "all" else asked.what
+                    faults += [Fault(store, *one) for one in self._beside(store, root, known)]
+            except LantaiError as error:
+                away.append((store, str(error)))
+        return Outcome(
+            asked.level, packages, before, files, octets, tuple(faults), tuple(warnings), tuple(missed), tuple(away),
+            spending.spent,
+        )  # fmt: skip
+
+    def _chosen(
+        self, asked: Asked, store: str, root: Root, since: datetime | None, skipped: Callable[[int], None]
+    ) -> Iterator[PackageId]:
+        """What is to be audited in a store; skipped: told how many are not, since they were after since."""
+        if asked.what == "due":
+            yield from self.due(store, asked.level)
+        elif asked.what != "all":
+            yield from asked.what
+        elif asked.budget:  # in an order in which every package comes to its turn
+            yield from (package for package, _at in self._catalog.last_checked(store, asked.level))
+        else:
+            met = self._met(root)
+            while some := list(islice(met, _TOGETHER)):
+                done = self._catalog.checked_since(store, asked.level, some, since) if since else frozenset()
+                skipped(len(done))
+                yield from (package for package in some if package not in done)
+
     def due(self, store: str, level: Level) -> Iterator[PackageId]:
         """What the promise for the store asks for now, the longest ago first."""
         every = self._stores.audited_every(store) or self._every
         return due(self._catalog.last_checked(store, level), every, self._now(), store=store)
 
-    def run(
-        self, store: str, packages: Iterable[PackageId] | None, level: Level, *, progress: Progress
-    ) -> Iterator[Segment]:
-        """Audit packages, or all, in a store. What counts is entered in the journal, what is void is not.
-
-        What the catalogue does not know of is indexed on the way. StoreUnavailable, Damaged, NotFound.
-        """
-        root = self._stores.root(store)
-        every = self._met(root) if packages is None else packages
-        for segment in run(root, self._stores.place(store), every, level, progress=progress, chance=Random()):
-            if not segment.void:
-                with self._entries.checking(store, software=self._software, level=level, control=True) as note:
-                    for verdict in segment.verdicts:
-                        note(verdict.package, verdict.findings)
-            yield segment
-
     def _met(self, root: Root) -> Iterator[PackageId]:
+        """Every package in a store."""
         for package, known in store_to_catalog(root, self._catalog):
             if not known:
                 with suppress(Damaged, NotFound):
                     index(self._catalog, root, package)
             yield package
 
-    def beside(self, store: str, packages: Sequence[PackageId] | None) -> Iterator[tuple[PackageId | None, Finding]]:
+    def _enter(self, store: str, level: Level, segment: Segment) -> None:
+        """What counts goes into the journal, what is void does not."""
+        if not segment.void:
+            with self._entries.checking(store, software=self._software, level=level, control=True) as note:
+                for verdict in segment.verdicts:
+                    note(verdict.package, verdict.findings)
+
+    def _beside(
+        self, store: str, root: Root, packages: Sequence[PackageId] | None
+    ) -> Iterator[tuple[PackageId | None, Finding]]:
         """What only holding a store against the catalogue, the primary and the home can find; None: of no package."""
-        root = self._stores.root(store)
         known = (row.id for row in self._catalog.packages()) if packages is None else packages
         yield from catalog_to_store(self._catalog, known, root, store)
         if store != self._stores.primary:
@@ -90,7 +210,21 @@ class Audits:
             for finding in self._stores.judge(store, root):
                 yield None, finding
 
-    def repair(self, store: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
+    def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
+        """What the audits found, each package from a store that has it whole."""
+        found: dict[tuple[str, PackageId], list[Finding]] = {}
+        for one in outcome.faults:
+            if one.package is not None and one.finding.code not in ("audit-diverged", "audit-lost"):
+                found.setdefault((one.store, one.package), []).append(one.finding)
+        repaired, lost = [], []
+        for (store, package), findings in found.items():
+            try:
+                repaired.append(self._repair(store, package, findings, progress=progress))
+            except LantaiError as error:
+                lost.append(Lost(store, package, error.what))
+        return replace(outcome, repaired=tuple(repaired), lost=tuple(lost))
+
+    def _repair(self, store: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
         """Make a package in a store whole again, from the first other store that has it whole by a full audit.
 
         What was damaged is kept in HOME/damaged. Raises Damaged (no other store has it whole; Diverged).
@@ -121,3 +255,33 @@ class Audits:
                 raise unavailable(error, os.fsencode(folder / key)) from error
 
         return keep
+
+
+class _Spending:
+    """A budget, shared evenly among what it is for, such as stores: what one leaves, the next may use."""
+
+    def __init__(self, budget: Budget | None, among: int, progress: Progress) -> None:
+        self._budget, self._among, self._progress = budget or Budget(), among, progress
+        self._octets, self._began = 0, time.monotonic()
+        self._bytes = self._until = math.inf
+        self.spent = False
+
+    def begin(self) -> None:
+        """The share of the next."""
+        now = time.monotonic()
+        if self._budget.bytes is not None:
+            self._bytes = self._octets + (self._budget.bytes - self._octets) / self._among
+        if self._budget.seconds is not None:
+            self._until = now + (self._began + self._budget.seconds - now) / self._among
+        self._among -= 1
+
+    def spend(self, files: int, octets: int) -> None:
+        self._octets += octets
+        self._progress(files, octets)
+
+    def within(self, packages: Iterable[PackageId]) -> Iterator[PackageId]:
+        for package in packages:
+            if self._octets >= self._bytes or time.monotonic() >= self._until:
+                self.spent = True
+                return
+            yield package

@@ -8,6 +8,7 @@ import heapq
 import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain as chain_of
 from itertools import islice
@@ -19,7 +20,7 @@ from .catalog import Catalog
 from .errors import Damaged, LantaiError, NotFound, UsageError
 from .ingest.events import person
 from .messages import _
-from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, RecordId, Shown
+from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, RecordId, RunVerdict, Shown
 from .storage import Store, open_store
 from .storage import journal as chains
 from .storage.journal import Journal, Link, moment
@@ -29,10 +30,20 @@ from .stores import Stores
 
 _SUBJECTS: Mapping[EntryKind, str] = {
     "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
-    "store": "store", "agent": "agent", "repair": "package",
+    "store": "store", "agent": "agent", "repair": "package", "run": "run",
 }  # fmt: skip
 _TOLD = 100
 """Findings of one check that its entry names; it counts them all."""
+
+
+@dataclass(slots=True)
+class Ran:
+    """What its journal entry tells of a run when it ends."""
+
+    id: str
+    verdict: RunVerdict = "passed"
+    reason: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Entries:
@@ -155,6 +166,33 @@ class Entries:
         self._note([self._entry("repair", package, state, at=self._now())])
 
     @contextmanager
+    def running(
+        self, command: str, asked: Mapping[str, Any], *, software: str, begins: bool = True
+    ) -> Iterator[Ran]:  # fmt: skip
+        """A run of a command, entered when it ends with what is told of it, and, if begins, when it begins: then one
+        that was killed has no end. What is raised makes it failed, or incomplete where it was interrupted.
+        """
+        began, ran = self._now(), Ran(self._new_id())
+        state = {"command": command, "asked": asked, "began": moment(began), "software": software}
+        first = self._entry("run", ran.id, {**state, "ended": None, "verdict": None}, at=began)
+        if begins:
+            self._note([first])
+        try:
+            yield ran
+        except LantaiError as error:
+            ran.verdict, ran.reason = "failed", error.what
+            raise
+        except BaseException:
+            ran.verdict, ran.reason = "incomplete", _("interrupted")
+            raise
+        finally:
+            last = {
+                **state, "ended": moment(self._now()), "verdict": ran.verdict,
+                **({"reason": ran.reason} if ran.reason else {}), **ran.counts,
+            }  # fmt: skip
+            self._note([self._entry("run", ran.id, last, at=self._now(), replaces=(first.id,) if begins else ())])
+
+    @contextmanager
     def replicating(self, source: str, target: str) -> Iterator[Callable[[PackageId, int], None]]:
         """To be told how many versions of a package were copied."""
         with self._batch() as add:
@@ -194,9 +232,11 @@ class Entries:
         """What lantai.toml says of stores and the journal does not say so yet."""
         for name, state in self._stores.described():
             told = [one for one in self._catalog.entries(name) if one.kind == "store"]
-            if not told or told[-1].state != state:
+            # Of a store that is away the id is not known now, and has not changed.
+            known = {"id": told[-1].state["id"]} if told and "id" in told[-1].state else {}
+            if not told or told[-1].state != {**known, **state}:
                 replaces = tuple(one.id for one in told[-1:])
-                yield self._entry("store", name, state, at=self._now(), replaces=replaces)
+                yield self._entry("store", name, {**known, **state}, at=self._now(), replaces=replaces)
 
     def _entry(
         self, kind: EntryKind, subject: str, state: Mapping[str, Any], *, at: datetime,

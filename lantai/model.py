@@ -190,7 +190,9 @@ class Decision:
     clause: str = ""  # of the ground: article, paragraph, number
 
 
-EntryKind: TypeAlias = Literal["decision", "withdrawal", "export", "check", "replication", "store", "agent", "repair"]
+EntryKind: TypeAlias = Literal[
+    "decision", "withdrawal", "export", "check", "replication", "store", "agent", "repair", "run"
+]
 """The kinds of journal entry that this lantai writes (docs/journal.md)."""
 
 
@@ -200,7 +202,7 @@ class Entry:
 
     id: str  # urn:uuid: with a UUIDv7
     kind: EntryKind
-    subject_type: str  # package, record, store, agent
+    subject_type: str  # package, record, store, agent, run
     subject: str
     at: datetime  # in UTC
     by: Agent
@@ -209,6 +211,27 @@ class Entry:
     ground: str = ""  # statute, agreement, donor, copyright, policy, default
     clause: str = ""  # of the ground: article, paragraph, number
     replaces: tuple[str, ...] = ()  # the entries that it takes the place of
+
+
+RunVerdict: TypeAlias = Literal["passed", "faults", "incomplete", "void", "failed"]
+"""passed: all that was to be seen was seen, and is whole; incomplete: not all was seen; void: the audit did not find
+the damage that it made itself.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command over the archive, as its newest entry has it."""
+
+    id: str
+    command: str  # audit, replicate, clean
+    asked: Mapping[str, Any]
+    began: datetime
+    ended: datetime | None  # None: not yet, or it was killed
+    verdict: RunVerdict | None
+    by: str
+    reason: str  # why it failed or is incomplete
+    counts: Mapping[str, int]  # packages, files, bytes, faults, repaired, lost: those that the command has
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Stores:
         self.home, self.settings = home, settings
         self._stores: dict[str, Store] = {}
         self._opened: dict[str, Root] = {}
+        self._ids: dict[str, str] = {}
         self.broken: Damaged | None = None
         self.identity = self._identity(remembered)
 
@@ -67,8 +68,9 @@ class Stores:
                 own = self.identity.primary if name == self.primary else str(uuid.uuid4())
                 with suppress(Exists):  # by another process, at the same moment
                     lay(store, self.identity.of_store(own))
-            self._require_ours(name, read_identity(store, subject=str(place)))
-            self._opened[name] = Root(store)
+            identity = read_identity(store, subject=str(place))
+            self._require_ours(name, identity)
+            self._opened[name], self._ids[name] = Root(store), identity.store
         return self._opened[name]
 
     def reachable(self, *, strict: bool = True) -> Iterator[tuple[str, Root]]:
@@ -95,12 +97,13 @@ class Stores:
                 continue
 
     def described(self) -> Iterator[tuple[str, dict[str, object]]]:
-        """What the settings say of each store, by its name, without anything secret."""
+        """What the settings say of each store, by its name, without anything secret; its id, if it was opened."""
         for one in self.settings:
             yield one.name, {
                 "kind": one.kind, "place": str(self.place(one.name)), "required": one.required,
                 "primary": one.name == self.primary,
                 **({"endpoint_url": one.endpoint_url} if one.endpoint_url else {}),
+                **({"id": self._ids[one.name]} if one.name in self._ids else {}),
             }  # fmt: skip
 
     def judge(self, name: str, root: Root) -> Iterator[Finding]:

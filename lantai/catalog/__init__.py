@@ -25,7 +25,7 @@ from sqlalchemy import Connection, and_, func, not_, select, true
 from ..access import Exposure
 from ..errors import NotFound
 from ..messages import _
-from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, PayloadFile, RecordId, Version
+from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, PayloadFile, RecordId, Run, Version
 from . import journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
@@ -176,6 +176,27 @@ class Catalog:
             return journal.last_checked(connection, store, level, last or ("", ""), size)
 
         return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
+
+    def runs(self) -> Iterator[Run]:
+        """Each as its newest entry has it, the newest first."""
+
+        def page(connection: Connection, last: tuple[datetime, str] | None, size: int) -> list[Entry]:
+            return journal.runs(connection, last, size)
+
+        seen = set[str]()
+        for entry in self._pages(page, lambda one: (one.at, one.id), None, None):
+            if entry.subject not in seen:
+                seen.add(entry.subject)
+                yield journal.run_of(entry)
+
+    def checked_since(
+        self, store: str, level: str, packages: Iterable[PackageId], since: datetime
+    ) -> frozenset[PackageId]:
+        """Those that were found whole at that level, in the store of that name, at since or later."""
+        c = t.checked.c
+        mine = and_(c.store == store, c.level == level, c.valid, c.at >= since, c.package.in_(list(packages)))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(select(c.package).where(mine)))
 
     def is_withdrawn(self, subject: str) -> bool:
         with self._database.reading() as connection:

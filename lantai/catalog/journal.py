@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
     tuple_,
     type_coerce,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from ..access import Exposure
 from ..access import timeline as over_time
-from ..model import Agent, Decision, Entry, PackageId, RecordId
+from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import Pen
@@ -166,6 +167,29 @@ def chains(connection: Connection) -> dict[str, tuple[int, str]]:
 def entries(connection: Connection, subject: str) -> tuple[Entry, ...]:
     mine = select(t.entries).where(t.entries.c.subject == subject).order_by(t.entries.c.at, t.entries.c.id)
     return tuple(map(_entry, connection.execute(mine)))
+
+
+def runs(connection: Connection, before: tuple[datetime, str] | None, limit: int) -> list[Entry]:
+    """Entries of runs, the newest first."""
+    mine = t.entries.c.kind == literal_column("'run'")  # as its index has it
+    if before:
+        last = tuple_(literal(before[0], t.Instant), literal(before[1]))
+        mine = and_(mine, tuple_(t.entries.c.at, t.entries.c.id) < last)
+    asked = select(t.entries).where(mine).order_by(t.entries.c.at.desc(), t.entries.c.id.desc()).limit(limit)
+    return list(map(_entry, connection.execute(asked)))
+
+
+def run_of(entry: Entry) -> Run:
+    state = entry.state
+    ended = datetime.fromisoformat(state["ended"]) if state["ended"] else None
+    return Run(
+        entry.subject, state["command"], state["asked"], datetime.fromisoformat(state["began"]), ended,
+        state["verdict"], entry.by.name, state.get("reason", ""),
+        {name: state[name] for name in _COUNTS if name in state},
+    )  # fmt: skip
+
+
+_COUNTS = ("packages", "files", "bytes", "faults", "repaired", "lost")
 
 
 def withdrawal_of(subject: ColumnElement[str]) -> ColumnElement[bool]:

@@ -324,6 +324,7 @@ entries = Table(
     Column("body", Text, nullable=False),
     Index("entries_subject", "subject", "at"),
     Index("entries_at", "at"),
+    Index("entries_runs", "at", "id", sqlite_where=text("kind = 'run'")),
 )
 
 # Derived from entries: what is withdrawn now.

@@ -125,7 +125,7 @@ def _age(value: str) -> timedelta:
 )
 @option("--older-than", type=_age, default="24h", show_default=True, metavar="T",
         help=N_("Without a sign of life for so long: 24h, 2d, 0."))  # fmt: skip
-@common()
+@common(by=True)
 def clean(session: Session, older_than: timedelta) -> int:
     with session.open() as archive:
         output = session.output(archive)
@@ -137,6 +137,7 @@ def clean(session: Session, older_than: timedelta) -> int:
             output.say(_("{id} version {number}: {done}").format(id=short(one.package), number=one.number, done=done))
         if not count:
             output.say(_("Nothing was left behind."))
+        tell_unnoted(archive)
     return 0
 
 

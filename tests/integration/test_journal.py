@@ -25,7 +25,7 @@ from tests.integration.command import Lantai, folder
 from tests.integration.test_rebuild import answers
 
 SCHEMAS = {
-    name: json.loads(resources.files("lantai.storage.journal").joinpath(f"schemas/journal-{name}-2.json").read_text())
+    name: json.loads(resources.files("lantai.storage.journal").joinpath(f"schemas/journal-{name}-3.json").read_text())
     for name in ("segment", "entry")
 }
 
@@ -247,7 +247,7 @@ def test_every_entry_and_segment_is_as_its_published_schema_says(
             kinds.add(entry["kind"])
     assert kinds == set(SCHEMAS["entry"]["properties"]["kind"]["enum"])
     for name in ("segment", "entry"):
-        laid = second / "schemas" / f"journal-{name}-2.json"
+        laid = second / "schemas" / f"journal-{name}-3.json"
         assert json.loads(laid.read_text()) == SCHEMAS[name]
 
 
@@ -456,7 +456,7 @@ def test_a_journal_of_a_newer_lantai_is_refused(stocked: tuple[Lantai, str]) -> 
     lantai, id = stocked
     set_access(lantai, id, "open")
     (file,) = segments(lantai.folder / "store")
-    body = b"".join(file.read_bytes().replace(b'"format":2', b'"format":99').splitlines(keepends=True)[:-1])
+    body = b"".join(file.read_bytes().replace(b'"format":3', b'"format":99').splitlines(keepends=True)[:-1])
     seal = json.dumps({"seal": hashlib.sha256(body).hexdigest()}, separators=(",", ":"))
     file.write_bytes(body + seal.encode() + b"\n")
     done = lantai("journal", "list", "--json")

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from ...model import Agent, Entry, EntryKind
 
-FORMAT = 2
+FORMAT = 3
 """Of segments and entries, and the edition of their schemas: a new kind of entry makes a new one. All are read."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
