@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from .catalog import Catalog
 from .entries import Entries
-from .errors import Damaged, LantaiError, NotFound
+from .errors import Damaged, LantaiError, NotFound, StoreUnavailable, UsageError
 from .fixity.audit import Level, audit, catalog_to_store, store_to_catalog, store_to_store
 from .fixity.control import Missed
 from .fixity.due import due
@@ -92,7 +92,7 @@ class Audits:
         broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
         """
         for store in asked.stores:
-            self._stores.place(store)  # UsageError: there is none of that name
+            self._require_level(store, asked.level)
         # Before anything is entered: that would put back what is missing at the end of a chain.
         journal = tuple(self._of_journal(asked))
         since = self._broken_off(asked)
@@ -103,6 +103,18 @@ class Audits:
             ran.verdict, ran.counts = outcome.verdict, outcome.counts
             ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
             return outcome
+
+    def _require_level(self, store: str, level: Level) -> None:
+        """UsageError: there is no store of that name, or its server was not seen to vouch for anything."""
+        self._stores.place(store)
+        if level != "server":
+            return
+        with suppress(Damaged, NotFound, StoreUnavailable):  # that it is away is told of where it is audited
+            if not self._stores.root(store).store.properties.vouches:
+                raise UsageError(
+                    _("this store was not seen to vouch for SHA-256, so there is no level server"), subject=store,
+                    remedy=_("Choose level listing or full, or --store with one of which lantai check-store says it."),
+                )  # fmt: skip
 
     def _of_journal(self, asked: Asked) -> Iterator[Fault]:
         if asked.what == "all":

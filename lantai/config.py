@@ -108,9 +108,10 @@ class IngestSettings(_Table):
 
 
 class FixitySettings(_Table):
-    """[fixity] every: how often each package is audited in each store, whole."""
+    """[fixity] every: how often each package is audited in each store; level: how closely, unless --level says."""
 
     every: Days = "90d"
+    level: Literal["listing", "server", "full"] = "full"
 
 
 class AccessSettings(_Table):
@@ -255,6 +256,7 @@ digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "s
 
 [fixity]
 every = "90d"            # each package is audited in each store so often / 每个信息包在每个存储中的审计周期
+level = "full"           # how closely: "listing", "server" or "full" / 审计级别
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制

@@ -52,6 +52,8 @@ Row = TypeVar("Row")
 Last = TypeVar("Last")
 Part = TypeVar("Part")
 
+_LEVELS = ("listing", "server", "full")
+"""Of a check, each closer than the one before."""
 _PAGE = 500
 """Rows that one short read takes; iterating holds no lock and no snapshot between two of them."""
 
@@ -166,14 +168,15 @@ class Catalog:
             return tuple(journal.checks(connection, package))
 
     def last_checked(self, store: str, level: str) -> Iterator[tuple[PackageId, datetime | None]]:
-        """Every package that lies in the store of that name: when it was checked at that level; None: never, or it was
-        not whole then. These first, then from the longest ago.
+        """Every package that lies in the store of that name: when it was checked at that level or a closer one; None:
+        never, or it was not whole then. These first, then from the longest ago.
         """
+        levels = _LEVELS[_LEVELS.index(level) :]
 
         def page(
             connection: Connection, last: tuple[str, str] | None, size: int
         ) -> list[tuple[PackageId, datetime | None]]:
-            return journal.last_checked(connection, store, level, last or ("", ""), size)
+            return journal.last_checked(connection, store, levels, last or ("", ""), size)
 
         return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
 

@@ -90,18 +90,18 @@ def checks(connection: Connection, package: str) -> list[Check]:
 
 
 def last_checked(
-    connection: Connection, store: str, level: str, after: tuple[str, str], limit: int
+    connection: Connection, store: str, levels: Sequence[str], after: tuple[str, str], limit: int
 ) -> list[tuple[PackageId, datetime | None]]:
-    """Of the packages that lie in the store: when each was checked at that level and found whole, if its newest check
-    found it so; never, and longest ago, first.
+    """Of the packages that lie in the store: when each was checked at one of the levels and found whole, if its newest
+    check there found it so; never, and longest ago, first.
     """
-    at = func.coalesce(type_coerce(t.checked.c.at, Text), "")
     held = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
     is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)
-    mine = and_(is_its, t.checked.c.level == level, t.checked.c.valid)
+    mine = and_(is_its, t.checked.c.level.in_(levels), t.checked.c.valid)
+    newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
+    at = func.coalesce(newest, "")
     asked = (
         select(t.packages.c.id, at.label("at"))
-        .outerjoin(t.checked, mine)
         .where(held.exists(), tuple_(at, t.packages.c.id) > tuple_(*map(literal, after)))
         .order_by(at, t.packages.c.id)
         .limit(limit)

@@ -43,9 +43,10 @@ class _Budget(click.ParamType[Budget]):
 @click.command(
     cls=Command,
     help=N_("Prove that what is stored is still what was stored, and enter it in the journal.\n\n"
-            "Level listing: everything is there and nothing else, inventories are hashed; full: every byte of content "
-            "is read and hashed too. An audit also audits itself: it damages packages as they are read, and if it does "
-            "not find that, nothing it says counts (exit code 3)."),
+            "Level listing: everything is there, of the right size, and nothing else; server: the server vouches for "
+            "the SHA-256 of everything (S3 only, where it was seen to); full: every byte is read and hashed. An audit "
+            "also audits itself: it damages packages as they are read, and if it does not find that, nothing it says "
+            "counts (exit code 3)."),
     examples=("lantai audit --all", "lantai audit --package a1b2c3d4", "lantai audit --all --level listing",
               "lantai audit --due --budget 2h"),
 )  # fmt: skip
@@ -54,8 +55,8 @@ class _Budget(click.ParamType[Budget]):
 @option("--package", "packages", multiple=True, metavar="ID", help=N_("Only this package."))
 @option("--store", metavar="NAME", help=N_("Only this store; else all."))
 @option(
-    "--level", type=click.Choice(("listing", "full")), default="full", show_default=True,
-    help=N_("What is looked at: listing or full."),
+    "--level", type=click.Choice(("listing", "server", "full")),
+    help=N_("How closely; else what [fixity] level says."),
 )  # fmt: skip
 @option(
     "--budget", type=_Budget(), metavar="500GB|2h",
@@ -71,7 +72,7 @@ def audit(
     due: bool,
     packages: Sequence[str],
     store: str | None,
-    level: Level,
+    level: Level | None,
     budget: Budget | None,
     no_repair: bool,
 ) -> int:
@@ -85,7 +86,7 @@ def audit(
         what: What = "all" if everything else "due" if due else tuple(package_of(archive, text) for text in packages)
         stores = (store,) if store else tuple(one.name for one in archive.settings.store)
         with metered() as meter:
-            asked = Asked(what, stores, level, repair=not no_repair, budget=budget)
+            asked = Asked(what, stores, level or archive.settings.fixity.level, repair=not no_repair, budget=budget)
             outcome = archive.audits.run(asked, progress=meter)
         tell_unnoted(archive)
     report(output, outcome)
@@ -144,7 +145,7 @@ def _looked_at(outcome: Outcome) -> str:
         case "server":
             return _("checksums that the server vouches for; {read}").format(read=read)
         case "listing":
-            return _("listings and inventories only")
+            return _("listings, sizes, inventories and tag files only")
 
 
 def _failed(fault: Fault) -> dict[str, Any]:

@@ -29,8 +29,10 @@ def jobs(session: Session, limit: int) -> int:
     with session.open() as archive:
         output = session.output(archive)
         runs = list(islice(archive.catalog.runs(), limit))
-        for run in runs:
-            output.object(_shape(run))
+        if output.as_json:
+            for run in runs:
+                output.object(_shape(run))
+            return 0
         if not runs:
             output.say(_("There was no run yet."))
             return 0

@@ -6,6 +6,7 @@ Each direction finds what the others cannot. A level says what was looked at, an
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -16,7 +17,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ..errors import Damaged, NotFound
+from ..metadata import bag
 from ..model import Finding, PackageId
+from ..storage import beyond
 from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
 from ..storage.ocfl.validate import packages as packages_in
 from ..storage.ocfl.validate import structure
@@ -25,9 +28,10 @@ from ..storage.workers import Progress
 if TYPE_CHECKING:
     from ..catalog import Catalog
 
-Level: TypeAlias = Literal["listing", "full"]
-"""listing: everything is there and nothing else; inventories are read and hashed, content is not. full: every byte of
-content is read and hashed as well.
+Level: TypeAlias = Literal["listing", "server", "full"]
+"""listing: everything is there, of the right size, and nothing else; of content only the bags' own tag files are read
+and hashed, with which sizes are compared. server: the server vouches for the SHA-256 of every content; where it does
+not, or for another, that is read. full: every byte of content is read and hashed. Inventories always are.
 """
 
 Thing = TypeVar("Thing")
@@ -70,20 +74,60 @@ def audit(
         nonlocal files, octets, looked
         files, octets, looked = 0, 0, True
         lines = (line for line in head.table.manifest() if only is None or line[1] in only)
-        for size, finding in _in_order(threads, partial(_content, head), lines):
+        if level == "listing" and _sizes_agree(head):
+            lines = (line for line in lines if _TAG_FILE.fullmatch(line[1]))
+        for size, finding in _in_order(threads, partial(_vouched if level == "server" else _content, head), lines):
             if size is not None:
                 files, octets = files + 1, octets + size
                 progress(1, size)
             if finding:
                 yield finding
 
-    if level == "listing":
-        return Verdict(package, level, 0, 0, tuple(structure(root, package)))
     findings = list(structure(root, package, content))
     if not looked:
         with suppress(Damaged, NotFound), root.version(package) as head:  # what keeps it from being read was told
             findings += content(head)
     return Verdict(package, level, files, octets, tuple(findings))
+
+
+_TAG_FILE = re.compile(r"v[1-9][0-9]*/content/[^/]+/[^/]+")
+
+
+def _sizes_agree(head: Reader) -> bool:
+    """Whether the payload of each version's bag is as large as its bag-info.txt says, and of as many files (RFC 8493
+    section 2.2.2). Where it is not, only reading tells which file it is.
+    """
+    place, db = head.root.object_key(head.package) + "/", head.table.db
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS sizes (path TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
+    listed = ((found.key[len(place) :], found.size) for found in head.root.store.list(place))
+    db.executemany("INSERT OR REPLACE INTO sizes VALUES (?, ?)", listed)
+    for number in range(1, head.number + 1):
+        sizes = db.execute(
+            "SELECT coalesce(sum(size), 0), count(*) FROM state LEFT JOIN sizes ON sizes.path ="
+            " (SELECT min(manifest.path) FROM manifest WHERE manifest.digest = state.digest)"
+            " WHERE version = ? AND state.path >= ? AND state.path < CAST(? AS TEXT)",
+            (number, bag.PAYLOAD, beyond(bag.PAYLOAD)),
+        )
+        octets, streams = sizes.fetchone()
+        try:
+            tags = dict(bag.read_info(b"".join(Reader(head.root, head.package, number, head.table)("bag-info.txt"))))
+        except (Damaged, NotFound, ValueError):
+            return False
+        if tags.get("Payload-Oxum") != f"{octets}.{streams}":
+            return False
+    return True
+
+
+def _vouched(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:
+    """As _content, of what the server says; what it does not say, or says otherwise, is read."""
+    digest, path = line
+    try:
+        stated = head.root.store.stat(head.key(path, path)).digests
+    except NotFound:
+        return None, None
+    if stated is not None and stated.values.get(head.algorithm) == digest:
+        return 0, None
+    return _content(head, line)
 
 
 def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import BinaryIO, Literal, TypeAlias
 
-from ..digest import Algorithm, Digests
+from ..digest import Algorithm, Digests, digest_of
 from ..model import PackageId
 from ..storage import Body, Properties, Skip, Stat, Store, absent
 from ..storage.ocfl import Root
@@ -23,7 +23,8 @@ from .audit import Level, audit
 Damage: TypeAlias = Literal["flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"]
 
 PROMISED: dict[Level, tuple[Damage, ...]] = {
-    "listing": ("missing", "extra", "stale inventory"),
+    "listing": ("missing", "extra", "truncated", "stale inventory"),
+    "server": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
     "full": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
 }
 """What an audit of each level promises to find."""
@@ -110,7 +111,12 @@ class Damaging:
             return self.store.stat(key)
         if self.damage == "missing":
             raise absent(key)
-        return self._extra if self.damage == "extra" else replace(self.store.stat(key), size=len(self._data))
+        if self.damage == "extra":
+            return self._extra
+        found = self.store.stat(key)  # a server that vouches does so for what it holds
+        return replace(
+            found, size=len(self._data), digests=found.digests and digest_of(self._data, found.digests.values)
+        )
 
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         for found in self.store.list(prefix, after, skip):

@@ -213,11 +213,109 @@ def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[
     assert ids
     flip(at(second, PLACES["content"]))
     told = lantai("audit", "--all", "--level", "listing", "--json")
-    assert (told.code, told.object["level"], told.object["bytes"]) == (0, "listing", 0)
+    assert (told.code, told.object["level"]) == (0, "listing")
+    tags = sum(one.stat().st_size for one in second.glob("ocfl/*/*/*/*/v*/content/*/*") if one.is_file())
+    assert told.object["bytes"] == 2 * tags
     assert {one["state"]["level"] for one in checks(lantai)} == {"listing"}
-    assert "listings and inventories only" in lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    assert "inventories and tag files only" in lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
     at(second, PLACES["METS"]).unlink()
     assert lantai("audit", "--all", "--level", "listing", "--json").code == 1
+
+
+def test_a_listing_finds_what_is_of_another_size_and_names_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    file = at(second, PLACES["content"])
+    file.write_bytes(file.read_bytes() + b"x")
+    told = lantai("audit", "--all", "--level", "listing", "--json").object
+    assert [one["subject"] for one in told["failed"]] == [file.relative_to(second).as_posix()]
+    assert told["repaired"] == 1
+    assert lantai("audit", "--all", "--json").code == 0
+
+
+def test_what_the_settings_say_of_the_level_counts(lantai: Lantai, ids: list[str]) -> None:
+    assert ids
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace('level = "full"', 'level = "listing"'))
+    assert lantai("audit", "--all", "--json").object["level"] == "listing"
+    assert lantai("audit", "--all", "--level", "full", "--json").object["level"] == "full"
+    assert lantai("audit", "--due", "--json").object["checked"] == 0  # a closer look counts too
+
+
+def test_no_server_vouches_for_a_file_system(lantai: Lantai, ids: list[str]) -> None:
+    assert ids
+    done = lantai("audit", "--all", "--level", "server", "--json")
+    assert (done.code, done.error["kind"], done.error["subject"]) == (2, "UsageError", "local")
+    assert lantai("jobs", "--json").objects == []
+
+
+# -- runs
+
+
+def runs(lantai: Lantai) -> list[dict[str, Any]]:
+    return lantai("jobs", "--json").objects
+
+
+def test_runs_are_listed_with_their_end(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    assert "no run yet" in lantai("jobs", LANTAI_LANG="en").out
+    flip(at(second, PLACES["content"]))
+    assert lantai("audit", "--all", "--json").code == 1
+    assert lantai("clean", "--by", "李明").code == 0
+    assert lantai("replicate").code == 0
+    replicated, cleaned, audited = runs(lantai)
+    assert [one["command"] for one in (audited, cleaned, replicated)] == ["audit", "clean", "replicate"]
+    assert (audited["verdict"], audited["faults"], audited["repaired"], audited["packages"]) == ("faults", 1, 1, 4)
+    assert (cleaned["verdict"], cleaned["by"]) == ("passed", "李明")
+    assert replicated["verdict"] == "passed"
+    assert all(one["began"] <= one["ended"] for one in runs(lantai))
+    assert len(lantai("jobs", "--limit", "2", "--json").objects) == 2
+    assert lantai("jobs").code == 0
+    before = runs(lantai)
+    forget(lantai)
+    assert lantai("rebuild").code == 0
+    assert runs(lantai) == before
+
+
+def test_a_budget_ends_a_run_and_every_package_comes_to_its_turn(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert second
+    done = lantai("audit", "--all", "--budget", "0.000001MB", "--json")
+    assert (done.code, done.object["verdict"], done.object["spent"]) == (0, "incomplete", True)
+    assert done.object["checked"] == 2  # one in each store
+    lantai("audit", "--all", "--budget", "0.000001MB", "--json")
+    assert {(one["subject"]["id"], one["state"]["store"]) for one in checks(lantai)} == {
+        (id, store) for id in ids for store in ("local", "second")
+    }
+    assert lantai("audit", "--all", "--budget", "2h", "--json").object["verdict"] == "passed"
+    for wrong in ("2x", "0h", "-1GB", "500"):
+        assert lantai("audit", "--all", "--budget", wrong).code == 2
+
+
+def test_an_interrupted_run_is_gone_on_with(
+    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert second
+    monkeypatch.setattr(run, "_SEGMENT", 1)
+    looks: list[str] = []
+    look = run.audit
+
+    def interrupted(root: Any, package: Any, *more: Any, **named: Any) -> Any:
+        if named.get("only") is None:
+            looks.append(package)
+            if len(looks) == 2:
+                raise KeyboardInterrupt
+        return look(root, package, *more, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "audit", interrupted)
+        assert lantai("audit", "--all").code == 130
+    (broken,) = runs(lantai)
+    assert (broken["verdict"], broken["reason"]) == ("incomplete", "interrupted")
+    assert [one["subject"]["id"] for one in checks(lantai)] == looks[:1]
+    done = lantai("audit", "--all", "--json").object
+    assert (done["checked"], done["before"], done["verdict"]) == (3, 1, "passed")
+    assert len(checks(lantai)) == 4
+    assert lantai("audit", "--all", "--json").object["checked"] == 4  # the one before came to its end
+    assert ids
 
 
 def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:

@@ -69,6 +69,23 @@ def test_a_package_lives_in_a_bucket(server: Server, raw: S3Client, tmp_path: Pa
     assert {found.key for found in S3Store(Bucket(name, "兰台/", server.endpoint_url)).list("staging/")} == set()
 
 
+def test_a_server_that_vouches_is_asked_and_not_read(
+    server: Server, raw: S3Client, tmp_path: Path, records: Path
+) -> None:
+    name = bucket(server)
+    lantai = begun(server, tmp_path, name)
+    lantai.stored(records)
+    done = lantai("audit", "--all", "--level", "server", "--json")
+    if not open_store(Bucket(name, "兰台/", server.endpoint_url)).properties.vouches:
+        assert (done.code, done.error["kind"]) == (2, "UsageError")
+        return
+    assert (done.code, done.object["verdict"], done.object["bytes"]) == (0, "passed", 0)
+    key = next(one["Key"] for one in raw.list_objects_v2(Bucket=name)["Contents"] if "/original/data/" in one["Key"])
+    raw.put_object(Bucket=name, Key=key, Body=b"other bytes", ChecksumAlgorithm="SHA256")
+    done = lantai("audit", "--all", "--level", "server", "--json")
+    assert (done.code, [f"兰台/{one['subject']}" for one in done.object["failed"]]) == (1, [key])
+
+
 def test_one_object_of_a_bucket_is_validated_by_itself(
     server: Server, raw: S3Client, tmp_path: Path, records: Path
 ) -> None:
