@@ -29,7 +29,6 @@ from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
 from .ingest.events import Scribe
-from .ingest.intake import Progress
 from .ingest.submission import open_submission
 from .ingest.update import Change, update
 from .messages import _
@@ -44,6 +43,7 @@ from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
 from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
+from .storage.workers import Progress, unheard
 from .stores import Stores, record
 
 HOME_FORMAT = 1
@@ -209,7 +209,7 @@ class Archive:
         self._note_primary(package)
         for one in self.stores.copies:
             try:
-                self._copy(package, self.root, self.stores.root(one.name, found=True), one.name, _untold)
+                self._copy(package, self.root, self.stores.root(one.name, found=True), one.name, unheard)
             except LantaiError as error:
                 findings.append(Finding.of("copy-missing", one.name, reason=error.what))
                 if one.required:
@@ -413,9 +413,6 @@ def _read_home(home: Path) -> tuple[str, Identity | None]:
             remedy=_("Restore it from a backup of the home."),
         ) from error  # fmt: skip
     raise UsageError(_("this home was made by a newer lantai"), subject=str(home), remedy=_("Install a newer lantai."))
-
-
-def _untold(_files: int, _octets: int) -> None: ...
 
 
 def _absolute(url: str, home: Path) -> str:

@@ -18,6 +18,7 @@ from ..digest import Algorithm, Digests, digest_of
 from ..model import PackageId
 from ..storage import Body, Properties, Skip, Stat, Store, absent
 from ..storage.ocfl import Root
+from ..storage.workers import unheard
 from .audit import Level, audit
 
 Damage: TypeAlias = Literal["flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"]
@@ -52,7 +53,7 @@ def control(
     """
     store, only = _damaging(root, package, damage, chance)
     found = audit(
-        Root(store, prefix=root.prefix), package, level, threads=threads, progress=_untold, only=only
+        Root(store, prefix=root.prefix), package, level, threads=threads, progress=unheard, only=only
     )  # fmt: skip
     is_found = any(one.fatal and one.subject.startswith(store.key) for one in found.findings)
     return None if is_found else Missed(damage, package, store.key)
@@ -139,6 +140,3 @@ class Damaging:
 
     def sync(self) -> None:
         raise AssertionError("an audit writes nothing")
-
-
-def _untold(_files: int, _octets: int) -> None: ...

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 from ..model import PackageId
 from ..storage import Bucket
 from ..storage.ocfl import Root
-from ..storage.workers import Progress, Workers
+from ..storage.workers import Progress, Workers, unheard
 from .audit import Level, Verdict, audit
 from .control import PROMISED, Damage, Missed, control
 
 _SEGMENT = 200
 """Packages after which an audit audits itself."""
-_ALONE = 0
-"""Packages for which no process is begun, if there are more than one."""
+_FILES, _OCTETS = 5_000, 256 * 1024 * 1024
+"""From so many files or bytes on an audit of a package, if it is not the only one, is worth processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """damage: of a control; None: an audit is asked for."""
-
     package: PackageId
-    level: Level
-    damage: Damage | None = None
-    seed: int = 0
+    damage: Damage
+    seed: int
 
 
 def run(
@@ -54,34 +50,45 @@ def run(
     Where they are many, the same processes do the audits and the controls.
     """
     every = iter(packages)
-    first = list(islice(every, 2))
-    every = chain(first, every)
-    with Workers(
-        root, place, _look, alone=_ALONE if len(first) > 1 else sys.maxsize, threads=os.cpu_count()
-    ) as workers:
+    heavy = partial(_is_large, root, level)
+    with Workers(root, place, ahead=_SEGMENT) as workers:
         while some := list(islice(every, _SEGMENT)):
-            verdicts = tuple(
-                one
-                for one in workers.answers((_Asked(package, level) for package in some), progress)
-                if isinstance(one, Verdict)
-            )
+            before = workers.here
+            verdicts = tuple(workers.answers(partial(_audit, level), some, progress, heavy=heavy))
+            if [verdict.package for verdict in verdicts] != some:
+                raise RuntimeError("not every package was audited, or not in turn")
+            here = workers.here > before
             # Where all are damaged there is nothing that could be believed wrongly.
             whole = sorted((one for one in verdicts if one.valid), key=lambda one: (one.bytes, one.package))
             small = [one.package for one in whole[: len(PROMISED[level])]]
-            asked = (
-                _Asked(small[number % len(small)], level, damage, chance.getrandbits(64))
+            controls = [
+                _Asked(small[number % len(small)], damage, chance.getrandbits(64))
                 for number, damage in enumerate(PROMISED[level] if small else ())
-            )
-            missed = tuple(one for one in workers.answers(asked, _unheard) if isinstance(one, Missed))
-            assert len(verdicts) == len(some)
-            yield Segment(verdicts, missed)
+            ]
+            before = workers.here
+            found = list(workers.answers(partial(_control, level), controls, unheard))
+            if here and workers.here - before < len(controls):  # whoever audited is controlled, this process too
+                found += (_control(level, root, None, one, unheard) for one in controls)
+            yield Segment(verdicts, tuple(missed for missed in found if missed))
 
 
-def _look(root: Root, threads: Executor | None, asked: _Asked, progress: Progress) -> Verdict | Missed | None:
-    if asked.damage is None:
-        return audit(root, asked.package, asked.level, threads=threads, progress=progress)
+def _audit(level: Level, root: Root, threads: Executor | None, package: PackageId, progress: Progress) -> Verdict:
+    return audit(root, package, level, threads=threads, progress=progress)
+
+
+def _control(
+    level: Level, root: Root, threads: Executor | None, asked: _Asked, _progress: Progress
+) -> Missed | None:  # fmt: skip
     chance = Random(asked.seed)
-    return control(root, asked.package, asked.level, asked.damage, threads=threads, chance=chance)
+    return control(root, asked.package, level, asked.damage, threads=threads, chance=chance)
 
 
-def _unheard(_files: int, _octets: int) -> None: ...
+def _is_large(root: Root, level: Level, package: PackageId) -> bool:
+    if level == "listing":
+        return False
+    octets = 0
+    for files, found in enumerate(root.store.list(root.object_key(package) + "/"), 1):
+        octets += found.size
+        if files >= _FILES or octets >= _OCTETS:
+            return True
+    return False

@@ -20,9 +20,10 @@ from ..model import Decision, Finding, PackageId, RecordId
 from ..package import anatomy
 from ..package.write import Account, close, write_original
 from ..storage.ocfl import Draft, Root
+from ..storage.workers import Progress
 from .describe import describe, to_csv
 from .events import Scribe
-from .intake import Intake, Progress
+from .intake import Intake
 from .sheet import Sheet, read_sheet
 from .submission import Submission
 from .update import submitted

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..digest import Hasher
 from ..errors import Rejected
 from ..model import Finding, PackageId, RecordId
+from ..storage.workers import Progress
 from .describe import describe
 from .entry import Entry, Submission
-from .intake import Progress, findings_of
+from .intake import findings_of
 from .sheet import Sheet, is_sheet, read_sheet
 from .worksheet import Worksheet
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeAlias
 
 from ..digest import Digests, digest_of
 from ..errors import Damaged, Rejected
@@ -13,13 +12,11 @@ from ..formats import Identifier, agents
 from ..model import Agent, Event, Finding, Format, PackageId, PayloadFile
 from ..package import anatomy
 from ..storage.ocfl import Draft, Incoming
+from ..storage.workers import Progress
 from .entry import Batch, Entry
 from .events import Scribe
 from .sheet import is_sheet
 from .worksheet import Worksheet
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Told of files and bytes as they are done."""
 
 _TOLD_IN_PARTS = 4 * 1024 * 1024
 

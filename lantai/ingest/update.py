@@ -19,10 +19,11 @@ from ..package import anatomy
 from ..package.read import bag_algorithms, read_original, read_package
 from ..package.write import Account, close, write_original
 from ..storage.ocfl import Draft, Reader, Root
+from ..storage.workers import Progress
 from .describe import describe
 from .entry import Batch, Entry, utc
 from .events import Scribe
-from .intake import Intake, Progress
+from .intake import Intake
 from .names import safe
 from .sheet import Sheet, read_sheet
 from .submission import open_submission

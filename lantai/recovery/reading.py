@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from ..model import PackageId
 from ..package.index import Told, read
 from ..storage import Bucket, open_store
 from ..storage.ocfl import Root
-from ..storage.workers import Progress, Workers
+from ..storage.workers import Progress, Workers, unheard
 
-_ALONE = 2
-"""Batches that are read here: for so few no process is worth its start."""
+_AHEAD = 3 * (os.cpu_count() or 1)
+"""Batches that are under way, or held while an earlier one is waited for: each has many packages in memory."""
 
 Asked: TypeAlias = tuple[PackageId, int | None]
 """A package, and the version of it that is known already."""
@@ -45,14 +46,11 @@ def look(root: Root, asked: Asked) -> Seen:
 
 def look_at(place: Path | Bucket, batches: Iterable[Sequence[Asked]]) -> Iterator[Sequence[Seen]]:
     """What the store at place has of the packages of each batch, batch by batch in their order. StoreUnavailable."""
-    with Workers(Root(open_store(place)), place, _look_at, alone=_ALONE) as workers:
-        yield from workers.answers(batches, _unheard)
+    with Workers(Root(open_store(place)), place, ahead=_AHEAD) as workers:
+        yield from workers.answers(_look_at, batches, unheard)
 
 
 def _look_at(root: Root, threads: Executor | None, batch: Sequence[Asked], _progress: Progress) -> Sequence[Seen]:
     """Over a network, several packages at once."""
     each = map if threads is None else threads.map
     return list(each(partial(look, root), batch))
-
-
-def _unheard(_files: int, _octets: int) -> None: ...

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
 from ..catalog import Catalog, Copy
 from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
@@ -19,11 +18,8 @@ from ..storage import Bucket, journal
 from ..storage.identity import KEY
 from ..storage.journal import Link
 from ..storage.ocfl import Root
+from ..storage.workers import Progress
 from .reading import Asked, Seen, look_at
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""So many packages, so many bytes more."""
-
 
 _TOGETHER = 200
 """Packages that the catalogue is told in one transaction."""

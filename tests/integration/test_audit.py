@@ -11,6 +11,7 @@ import pytest
 
 from lantai.fixity import audit as auditing
 from lantai.fixity import run
+from lantai.storage import workers
 from tests.integration.command import Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
@@ -355,7 +356,7 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, blind: str
 ) -> None:
     assert ids
-    monkeypatch.setattr(run, "_ALONE", 100)  # what is made blind is this process
+    monkeypatch.setattr(workers, "ALONE", 1000)  # what is made blind is this process
     if blind == "digests":
         monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))
     else:
@@ -363,6 +364,35 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     done = lantai("audit", "--all", "--json")
     assert (done.code, done.object["void"]) == (3, True)
     assert checks(lantai) == []
+
+
+def test_who_audits_beside_others_is_controlled_too(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids
+    large: list[str] = []
+
+    def is_large(_root: Any, _level: str, package: str) -> bool:
+        large.append(package)
+        return len(large) > 1
+
+    monkeypatch.setattr(workers, "ALONE", 1000)
+    monkeypatch.setattr(run, "_is_large", is_large)
+    assert lantai("audit", "--all", "--json").object["void"] is False
+    assert len({*large}) > 1
+    large.clear()
+    monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))  # here, not in the others
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["void"]) == (3, True)
+
+
+def test_processes_find_what_one_finds(lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ids
+    flip(at(lantai.folder / "store", PLACES["content"]))
+    alone = lantai("audit", "--all", "--no-repair", "--json").object
+    monkeypatch.setattr(workers, "ALONE", 0)
+    assert lantai("audit", "--all", "--no-repair", "--json").object == alone
+    assert alone["failed"]
 
 
 def test_a_wrong_read_that_comes_right_is_a_warning(
@@ -377,7 +407,7 @@ def test_a_wrong_read_that_comes_right_is_a_warning(
         seen.append(key)
         return size, found if seen.count(key) > 1 or not key.endswith("1.jpg") else "0" * 64
 
-    monkeypatch.setattr(run, "_ALONE", 100)
+    monkeypatch.setattr(workers, "ALONE", 1000)
     monkeypatch.setattr(auditing, "_digest", bad_cable)
     monkeypatch.setattr(run, "control", lambda *_words, **_more: None)
     told = lantai("audit", "--all", "--store", "local", "--json")

@@ -12,11 +12,16 @@ import pytest
 from lantai.errors import Damaged, LantaiError, Rejected, StoreUnavailable
 from lantai.model import Finding, PackageId
 from lantai.recovery.reading import Asked, Seen, look, look_at
-from lantai.storage import Bucket, open_store
+from lantai.storage import Bucket, open_store, workers
 from lantai.storage.ocfl import Root
 from tests.integration.command import Lantai, folder
 
 Batches = list[list[Asked]]
+
+
+@pytest.fixture(autouse=True)
+def by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "ALONE", 0)
 
 
 @pytest.fixture
@@ -84,7 +89,7 @@ def test_a_server_that_does_not_answer_a_child_is_an_error_here(monkeypatch: pyt
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     nowhere = Bucket("archive", "", "http://127.0.0.1:1")
     package = PackageId("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057")
-    read = look_at(nowhere, [[], [], [(package, None)]])  # the first two are read here
+    read = look_at(nowhere, [[], [(package, None)]])
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
         list(read)
     assert children() == []

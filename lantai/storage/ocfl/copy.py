@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,11 +14,9 @@ from ...digest import Algorithm, Digests
 from ...errors import Damaged, Exists, NotFound
 from ...messages import _
 from ...model import PackageId
+from ..workers import Progress
 from . import Inventory, Root, digest_of_chunks
 from .inventory import sidecar
-
-Progress = Callable[[int, int], None]
-"""Told of files and bytes as they are done."""
 
 
 @dataclass(frozen=True, slots=True)
