@@ -52,9 +52,12 @@ def run(
     every = iter(packages)
     heavy = partial(_is_large, root, level)
     with Workers(root, place, ahead=_SEGMENT) as workers:
-        while some := list(islice(every, _SEGMENT)):
-            before = workers.here
-            verdicts = tuple(workers.answers(partial(_audit, level), some, progress, heavy=heavy))
+        while True:
+            before, some = workers.here, list[PackageId]()
+            drawn = _noted(islice(every, _SEGMENT), some)  # one by one, since who gives them may have had enough
+            verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress, heavy=heavy))
+            if not some:
+                return
             if [verdict.package for verdict in verdicts] != some:
                 raise RuntimeError("not every package was audited, or not in turn")
             here = workers.here > before
@@ -70,6 +73,12 @@ def run(
             if here and workers.here - before < len(controls):  # whoever audited is controlled, this process too
                 found += (_control(level, root, None, one, unheard) for one in controls)
             yield Segment(verdicts, tuple(missed for missed in found if missed))
+
+
+def _noted(packages: Iterable[PackageId], into: list[PackageId]) -> Iterator[PackageId]:
+    for package in packages:
+        into.append(package)
+        yield package
 
 
 def _audit(level: Level, root: Root, threads: Executor | None, package: PackageId, progress: Progress) -> Verdict:

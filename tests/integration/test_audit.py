@@ -297,17 +297,16 @@ def test_an_interrupted_run_is_gone_on_with(
     assert second
     monkeypatch.setattr(run, "_SEGMENT", 1)
     looks: list[str] = []
-    look = run.audit
+    look = run._audit
 
-    def interrupted(root: Any, package: Any, *more: Any, **named: Any) -> Any:
-        if named.get("only") is None:
-            looks.append(package)
-            if len(looks) == 2:
-                raise KeyboardInterrupt
-        return look(root, package, *more, **named)
+    def interrupted(level: Any, root: Any, threads: Any, package: Any, progress: Any) -> Any:
+        looks.append(package)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return look(level, root, threads, package, progress)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "audit", interrupted)
+        patched.setattr(run, "_audit", interrupted)
         assert lantai("audit", "--all").code == 130
     (broken,) = runs(lantai)
     assert (broken["verdict"], broken["reason"]) == ("incomplete", "interrupted")
