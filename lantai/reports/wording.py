@@ -140,7 +140,7 @@ def basis(report: FixityReport) -> list[str]:
         ),
         _(
             "Left out: mistakes of people, attacks, errors of software and disasters that strike all copies. The "
-            "figures serve to compare schedules and numbers of copies; real losses are rather more likely than less."
+            "figures serve to compare schedules and numbers of copies; real losses are more likely than this, not less."
         ),
     ]
 
