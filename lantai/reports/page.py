@@ -38,7 +38,8 @@ figure svg { width: 100%; height: auto; display: block; }
 .basis { font-size: .85rem; color: #3e4c59; }
 @page { margin: 16mm; }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; }
-  .wide { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: .25rem .35rem; } tr { break-inside: avoid; }
+  .wide { overflow: visible; } table { font-size: 8.5pt; }
+  th, td { padding: .25rem .35rem; } tr { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 

@@ -49,8 +49,8 @@ def test_three_copies_by_hand() -> None:
 
 
 def test_as_the_paper_says() -> None:
-    """Section 5.4: ML = 2.8 * 10^5 hours, three audits a year, so that MDL = 1460 hours, MRL = 20 minutes, latent faults
-    prevailing: 6128.7 years. Here one half of that, since either copy may fail first; the paper leaves out terms of the
+    """ML = 2.8 * 10^5 hours, three audits a year, so that MDL = 1460 hours, MRL = 20 minutes, latent faults prevailing:
+    6128.7 years. Here one half of that, since either copy may fail first; the paper leaves out terms of the
     order of MDL/ML, three halves of a hundredth.
     """
     faults = Faults(visible=0, latent=8760 / 2.8e5 * (YEAR / (365 * DAY)), repair=HOUR / 3)
