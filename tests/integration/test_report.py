@@ -183,6 +183,7 @@ def test_the_page_is_whole_in_itself(stores: Lantai, tmp_path: Path, language: s
     tree: Any = etree.fromstring(page.encode())
     html = "{http://www.w3.org/1999/xhtml}"
     assert tree.get("lang") == {"en": "en", "zh": "zh-CN"}[language]
+    assert {"en": "Store", "zh": "存储位置"}[language] == next(tree.iter(f"{html}th")).text
     assert ODD in "".join(tree.find(f"{html}body/{html}header").itertext())
     names = [etree.QName(one).localname for one in tree.iter(etree.Element)]
     assert names.count("svg") == 3  # the history, and the ages in each store
