@@ -37,6 +37,8 @@ from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
 from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, rebuild
+from .reports.fixity import FixityReport, Timed, Watched, fixity
+from .reports.loss import Faults
 from .storage.identity import Identity
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
@@ -357,6 +359,29 @@ class Archive:
         line = self.catalog.timeline(record)
         past = [one for one in line if one.since <= now]
         return past[-1] if past else None, next((one for one in line if one.since > now), None)
+
+    # -- account
+
+    def fixity_report(self, level: str, faults: Faults) -> FixityReport:
+        """Whether the promise to audit is kept, as the catalogue knows; no store is asked."""
+        usual = config.days(self.settings.fixity.every)
+        return fixity(
+            (
+                Watched(one.name, self.stores.audited_every(one.name) or usual, self.catalog.held(one.name, level))
+                for one in self.settings.store
+            ),
+            self.catalog.checks_by_hour(level),
+            self.catalog.holdings(),
+            (
+                Timed(one.began, one.ended, one.counts.get("bytes", 0))
+                for one in self.catalog.runs()
+                if one.command == "audit" and one.ended and one.asked["level"] == level
+            ),
+            level=level,
+            faults=faults,
+            now=self._now(),
+            zone=self.zone,
+        )
 
     # -- give back
 

@@ -12,6 +12,7 @@ A database serves any number of processes: readers never wait, writers wait for 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,7 +31,21 @@ from . import journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
 from .pen import Pen
-from .rows import FONDS, UNKNOWN, Access, Check, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
+from .rows import (
+    FONDS,
+    UNKNOWN,
+    Access,
+    Check,
+    Checks,
+    Copy,
+    FileRow,
+    Found,
+    Held,
+    PackageRow,
+    RecordHit,
+    RecordRow,
+    Snippet,
+)
 from .writing import Writing
 
 __all__ = [
@@ -39,9 +54,11 @@ __all__ = [
     "Access",
     "Catalog",
     "Check",
+    "Checks",
     "Copy",
     "FileRow",
     "Found",
+    "Held",
     "PackageRow",
     "RecordHit",
     "RecordRow",
@@ -200,6 +217,29 @@ class Catalog:
         mine = and_(c.store == store, c.level == level, c.valid, c.at >= since, c.package.in_(list(packages)))
         with self._database.reading() as connection:
             return frozenset(connection.scalars(select(c.package).where(mine)))
+
+    def held(self, store: str, level: str) -> Iterator[Held]:
+        """Every package that lies in the store of that name, in the order of their ids."""
+
+        def page(connection: Connection, last: PackageId | None, size: int) -> list[Held]:
+            return journal.held(connection, store, level, last or "", size)
+
+        return self._pages(page, lambda one: one.package, None, None)
+
+    def checks_by_hour(self, level: str) -> Iterator[Checks]:
+        """All that the journal tells of checks at that level, added up, in the order of time. Reads one snapshot, and
+        every entry of the journal.
+        """
+        with self._database.reading() as connection:
+            yield from journal.checks_by_hour(connection, level)
+
+    def holdings(self) -> Counter[frozenset[str]]:
+        """How many packages lie, in the version that is indexed, in just these stores."""
+
+        def page(connection: Connection, last: str | None, size: int) -> list[tuple[str, frozenset[str]]]:
+            return queries.stores_of(connection, last or "", size)
+
+        return Counter(stores for _package, stores in self._pages(page, lambda one: one[0], None, None))
 
     def is_withdrawn(self, subject: str) -> bool:
         with self._database.reading() as connection:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import Pen
-from .rows import Check
+from .rows import Check, Checks, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
 _NAME = (
@@ -107,6 +107,41 @@ def last_checked(
         .limit(limit)
     )
     return [(row.id, datetime.fromisoformat(row.at) if row.at else None) for row in connection.execute(asked)]
+
+
+def held(connection: Connection, store: str, level: str, after: str, limit: int) -> list[Held]:
+    """Of the packages that lie in the store, in the order of their ids: since when, and the newest check at a level."""
+    is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store, t.checked.c.level == level)
+    since = select(func.min(type_coerce(t.copies.c.since, Text))).where(
+        t.copies.c.package == t.packages.c.key, t.copies.c.store == store
+    )
+    lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    asked = (
+        select(t.packages.c.id, since.scalar_subquery().label("since"), t.checked.c.at, t.checked.c.valid)
+        .outerjoin(t.checked, is_its)
+        .where(t.packages.c.id > after, lies.exists())
+        .order_by(t.packages.c.id)
+        .limit(limit)
+    )
+    return [
+        Held(row.id, datetime.fromisoformat(row.since), row.at, bool(row.valid)) for row in connection.execute(asked)
+    ]
+
+
+def checks_by_hour(connection: Connection, level: str) -> Iterator[Checks]:
+    """All that the journal tells of checks at that level, added up, in the order of time."""
+    hour = func.substr(type_coerce(t.entries.c.at, Text), 1, 13).label("hour")
+    store, valid = (func.json_extract(t.entries.c.body, f"$.state.{name}").label(name) for name in ("store", "valid"))
+    asked = (
+        select(hour, store, valid, func.count().label("found"))
+        .where(t.entries.c.kind == "check", func.json_extract(t.entries.c.body, "$.state.level") == level)
+        .group_by(hour, store, valid)
+        .order_by(hour, store, valid)
+    )
+    for row in connection.execute(asked):
+        yield Checks(
+            datetime.strptime(row.hour, "%Y-%m-%dT%H").replace(tzinfo=UTC), row.store, bool(row.valid), row.found
+        )
 
 
 def agent_named(connection: Connection, name: str) -> str | None:

@@ -247,6 +247,17 @@ def copies(connection: Connection, package: PackageId) -> tuple[Copy, ...]:
     return tuple(Copy(row.number, row.store, row.since) for row in rows)
 
 
+def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str, frozenset[str]]]:
+    """Of each package, in the order of their ids, the stores that its newest version was seen in."""
+    some = select(t.packages).where(t.packages.c.id > after).order_by(t.packages.c.id).limit(limit).subquery()
+    newest = and_(t.copies.c.package == some.c.key, t.copies.c.number == some.c.version)
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    asked = select(some.c.id, t.copies.c.store).outerjoin_from(some, t.copies, newest).order_by(some.c.id)
+    for package, store in connection.execute(asked):
+        found[package] |= {store} if store else set()
+    return [(package, frozenset(stores)) for package, stores in found.items()]
+
+
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:
     rows = _of_package(connection, t.agents, package)
     return tuple(Agent(row.id, row.kind, row.name, row.version) for row in rows)

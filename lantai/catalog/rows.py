@@ -128,3 +128,23 @@ class Found:
 
     kind: Literal["package", "record", "file"]
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A package in a store, since when it lies there, and its newest check there at a level. at None: never checked."""
+
+    package: PackageId
+    since: datetime
+    at: datetime | None
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """How many checks of packages in a store ended so within the hour that begins at hour (UTC)."""
+
+    hour: datetime
+    store: str
+    valid: bool
+    count: int

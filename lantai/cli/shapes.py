@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from ..catalog import Check, Copy, FileRow, PackageRow, RecordHit, RecordRow
 from ..errors import Fault, LantaiError
 from ..model import Agent, DateSpan, Decision, Description, Entry, Event, Format, Version
+from ..reports.fixity import DAY, SLICES, YEARS, FixityReport, Kept, StoreFixity
 
 Object: TypeAlias = dict[str, Any]
 
@@ -179,3 +180,39 @@ def withdrawal(entry: Entry, row: RecordRow | None) -> Object:
         "by": entry.by.name,
         "reason": entry.state["reason"],
     }
+
+
+def fixity_report(one: FixityReport) -> Object:
+    faults = one.faults
+    return {
+        "at": moment(one.at), "level": one.level, "kept": one.kept, "stores": [_fixity(store) for store in one.stores],
+        "bytes_per_second": one.speed,
+        "history": [{"from": s.begin.isoformat(), "passed": s.passed, "failed": s.failed} for s in one.history],
+        "loss": {
+            "years": YEARS, "likelihood": one.lost, "packages_a_year": one.lost_a_year,
+            "copies": [_kept(kept) for kept in one.copies],
+            "latent_faults_a_year": faults.latent, "visible_faults_a_year": faults.visible,
+            "correlation": faults.alpha, "repair_days": faults.repair / DAY,
+        },
+    }  # fmt: skip
+
+
+def _fixity(one: StoreFixity) -> Object:
+    return {
+        "store": one.store, "promise_days": one.promise / DAY, "kept": one.kept, "packages": one.packages,
+        "never_checked": one.never, "overdue": one.overdue, "failing": one.failing,
+        "checked_last_30_days": one.recent, "oldest_check": moment(one.oldest) if one.oldest else None,
+        "longest_wait_days": one.waiting / DAY, "packages_a_day": one.per_day,
+        "round_days": one.round / DAY if one.round is not None else None,
+        "ages": [
+            {"from_days": at * one.promise / SLICES / DAY, "packages": count} for at, count in enumerate(one.ages)
+        ],
+    }  # fmt: skip
+
+
+def _kept(one: Kept) -> Object:
+    return {
+        "stores": list(one.stores), "packages": one.packages,
+        "likelihood": one.loss.within(YEARS) if one.loss else None,
+        "mean_years_to_loss": one.loss.mean if one.loss else None,
+    }  # fmt: skip

@@ -63,7 +63,7 @@ def test_help_has_an_example_that_the_command_understands(
 
 
 @pytest.mark.parametrize(("language", "sections"), [
-    ("en", ["Set up", "Prepare", "Take in", "Look", "Keep", "Decide", "Share"]),
+    ("en", ["Set up", "Prepare", "Take in", "Look", "Keep", "Account", "Decide", "Share"]),
     ("zh", None),
 ])  # fmt: skip
 def test_help_groups_every_command_by_its_work(language: str, sections: list[str] | None, tmp_path: Path) -> None:
