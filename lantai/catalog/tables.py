@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -28,7 +29,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import postgresql
 
 from ..model import LEVELS
 
@@ -43,8 +43,8 @@ FTS5 with tokenize='ascii': it splits at ASCII other than letters and digits, of
 nothing beyond."""
 
 # In the order of its code points, which is that of its UTF-8, in every database.
-Ordered = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-Key = Integer().with_variant(postgresql.BIGINT(), "postgresql")
+Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+Key = Integer().with_variant(BigInteger(), "postgresql")
 
 
 class Instant(TypeDecorator[datetime]):

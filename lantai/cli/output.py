@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import ClassVar
-
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import LantaiError
 from ..messages import _, ngettext
 from ..model import Finding
 from . import shapes
+
+# rich is loaded where something is shown: it takes long, and with --json or --help nothing is.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
@@ -53,7 +53,7 @@ class Output:
     def say(self, text: str = "", style: str = "") -> None:
         """A line for people on standard output; with --json, nothing."""
         if not self.as_json:
-            _show(Text(printable(text), style=style))
+            _show(printable(text), style)
 
     def table(
         self,
@@ -67,6 +67,10 @@ class Output:
         """A line a row. numbers: columns aligned to the right; whole: those that are never broken, as an id or a day;
         spare: those that a narrow terminal does without, the first one first. A column with nothing in it is left out.
         """
+        from rich.cells import cell_len  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
         unbroken = {*whole, *numbers}
         cells = [[printable(cell) for cell in row] for row in rows]
         widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
@@ -87,6 +91,9 @@ class Output:
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Names and values, one under the other."""
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
         table = Table(box=None, show_header=False, pad_edge=False, show_edge=False)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -113,24 +120,29 @@ class Output:
 
 def note(text: str, style: str = "") -> None:
     """A line for people on standard error."""
-    _show(Text(printable(text), style=style), stderr=True)
+    _show(printable(text), style, stderr=True)
 
 
-def _show(what: Text | Table, *, stderr: bool = False) -> None:
+def _show(what: str | Table, style: str = "", *, stderr: bool = False) -> None:
     """Print it, in the place of a progress line if one stands there. A pipe gets lines without padding."""
+    from rich.text import Text  # noqa: PLC0415
+
     Meter.aside()
+    shown = Text(what, style=style) if isinstance(what, str) else what
     console = _console(stderr=stderr)
     if console.is_terminal:
-        console.print(what, soft_wrap=isinstance(what, Text))
+        console.print(shown, soft_wrap=isinstance(what, str))
         return
     with console.capture() as captured:
-        console.print(what, soft_wrap=isinstance(what, Text))
+        console.print(shown, soft_wrap=isinstance(what, str))
     for line in captured.get().splitlines():
         console.file.write(line.rstrip() + "\n")
 
 
 def _console(*, stderr: bool = False) -> Console:
     """Rich honours NO_COLOR. What is no terminal gets whole lines, whatever their length."""
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console = Console(stderr=stderr, highlight=False, width=10_000)
@@ -183,16 +195,17 @@ class Meter:
             self._octets += octets
 
     def run(self) -> None:
-        console = _console(stderr=True)
-        pause = _LINE_EVERY if console.is_terminal else _PLAIN_EVERY
         wait = _FIRST_SHOWN
         while not self._stop.wait(wait):
-            wait = pause
+            console = _console(stderr=True)
+            wait = _LINE_EVERY if console.is_terminal else _PLAIN_EVERY
             if not console.is_terminal:
                 if self._files or self._octets:
                     note(self.line())
                 continue
             with Meter._terminal:
+                from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
+
                 # A line that is broken by the terminal's edge could not be written over.
                 line = self.line()
                 line = line if cell_len(line) < console.width else set_cell_size(line, console.width - 1)

@@ -17,10 +17,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
-import openpyxl
-from lxml import etree
-from openpyxl.utils.datetime import from_excel
-
 from ..messages import _
 from ..metadata.elements import FILENAME, LEVEL, describes, level_of, qualified, terms
 from ..model import Element, Finding, Level
@@ -198,6 +194,8 @@ _LARGEST = 512 * 1024 * 1024  # bytes a workbook may unpack to: a sheet of a mil
 
 def _workbook(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """The rows of an .xlsx file's first sheet, each cell as the text that a person sees in it."""
+    import openpyxl  # noqa: PLC0415 -- it takes long to load, and few commands read a workbook
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > _LARGEST:
@@ -232,6 +230,8 @@ def _shown(cell: Any) -> str:
     if isinstance(value, int | float):
         kind = cell.style_array.numFmtId
         if kind in _CJK_DAYS | _CJK_MONTHS:
+            from openpyxl.utils.datetime import from_excel  # noqa: PLC0415 -- as above
+
             return _dated(from_excel(value), "ymd" if kind in _CJK_DAYS else "ym")
         text = str(int(value)) if value == int(value) else repr(value)
         # A code typed as 0001 and kept as 1 under the format 0000.
@@ -285,6 +285,8 @@ def _texts(value: object) -> Iterator[str]:
 
 def _xml(data: bytes) -> Iterator[_Cell]:
     """Dublin Core in any wrapper: the elements that hold text, by namespace or by name."""
+    from lxml import etree  # noqa: PLC0415 -- as openpyxl
+
     # Entities and the network are left alone: a sheet comes from outside.
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_comments=True, remove_pis=True

@@ -10,12 +10,6 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 from urllib.parse import quote
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Alignment, Font
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.datavalidation import DataValidation
-
 from ..messages import _, language
 from ..metadata.elements import FILENAME, LEVEL, REFERENCE_CODE, heading_of, level_name
 from ..model import LEVELS
@@ -78,6 +72,13 @@ def _write_csv(out: BinaryIO, rows: Iterable[list[str | int]]) -> None:
 
 
 def _write_xlsx(out: BinaryIO, rows: Iterable[list[str | int]]) -> None:
+    # It takes long to load, and one command writes a workbook.
+    from openpyxl import Workbook  # noqa: PLC0415
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.styles import Alignment, Font  # noqa: PLC0415
+    from openpyxl.utils import get_column_letter  # noqa: PLC0415
+    from openpyxl.worksheet.datavalidation import DataValidation  # noqa: PLC0415
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(_("description"))
     sheet.freeze_panes = "B2"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from ..catalog import Catalog
 from ..model import Package, PackageId, PayloadFile
 from ..storage.ocfl import Reader, Root
 from ..storage.ocfl.inventory import to_version
 from . import anatomy
 from .read import bag_info, read_files, read_original, read_package
+
+if TYPE_CHECKING:  # a process that only reads packages needs no database
+    from ..catalog import Catalog
 
 _HELD = 100
 """Files that are held in memory."""

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import LantaiError
 from . import absent
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
+_BUFFERED = 128 * 1024
 
 
-def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> io.BufferedReader:
-    """The bytes start to stop of the file at path, which key names. NotFound; StoreUnavailable."""
+def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> BinaryIO:
+    """The bytes start to stop of the file at path, which key names; small ones are read at once. NotFound;
+    StoreUnavailable.
+    """
     try:
         # Not blocking: a FIFO that someone put here must not hang the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -30,7 +33,23 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> io
         os.close(descriptor)
         raise absent(key)
     end = seen.st_size if stop is None else min(stop, seen.st_size)
-    return io.BufferedReader(_FileRange(descriptor, path, start, end), 128 * 1024)
+    if end - start > _BUFFERED:
+        return io.BufferedReader(_FileRange(descriptor, path, start, end), _BUFFERED)
+    try:
+        return io.BytesIO(_whole(descriptor, start, end))
+    except OSError as error:
+        raise unavailable(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def _whole(descriptor: int, start: int, stop: int) -> bytes:
+    """Mostly by one call; a network's file system may give less than it has."""
+    data = b""
+    while start < stop and (more := os.pread(descriptor, stop - start, start)):
+        data += more
+        start += len(more)
+    return data
 
 
 def unreadable(error: OSError, key: str, path: bytes) -> LantaiError:

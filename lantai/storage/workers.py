@@ -86,11 +86,13 @@ class Workers:
             return
         coming = chain(first, coming)
         for batch in coming:
-            if not self._children and (self._alone >= ALONE or heavy(batch)):
+            begun = any(child.has_begun for child in self._children)
+            large = not begun and heavy(batch)
+            if not self._children and (self._alone >= ALONE or large):
                 for _core in range(os.cpu_count() or 1):
                     self._children.append(self._until.enter_context(_Child(self._place, work)))
             # While they start this process goes on, but not with what might take it long.
-            if any(child.has_begun for child in self._children) or (self._alive and (ALONE == 0 or heavy(batch))):
+            if begun or (self._alive and (large or ALONE == 0)):
                 yield from self._spread(work, chain((batch,), coming), progress)
                 continue  # with what is left, where all children have come to an end
             began = time.monotonic()

@@ -349,6 +349,25 @@ def test_a_failed_sync_is_not_denied_afterwards(root: Path, mode: SyncMode, monk
     assert read(store, "a") == b"one"
 
 
+def test_a_network_that_gives_little_at_once_is_read_to_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, pread = FilesystemStore(root), os.pread
+    store.put("a", lambda: (b"0123456789",), algorithms=())
+    monkeypatch.setattr(os, "pread", lambda descriptor, length, at: pread(descriptor, min(length, 3), at))
+    with store.open("a") as whole, store.open("a", 2, 9) as part:
+        assert (whole.read(), part.read()) == (b"0123456789", b"2345678")
+
+
+def test_a_disk_that_cannot_be_read_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_words: int) -> bytes:
+        raise OSError(errno.EIO, "broken")
+
+    store = FilesystemStore(root)
+    store.put("a", lambda: (b"0123456789",), algorithms=())
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(StoreUnavailable, match="error"), store.open("a") as source:
+        source.read()
+
+
 # --- between processes
 
 

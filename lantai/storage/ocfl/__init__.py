@@ -35,6 +35,8 @@ PREFIX = "ocfl/"
 """Where the storage root lies in a store of ours."""
 DECLARATION, DECLARED = "0=ocfl_object_1.1", b"ocfl_object_1.1\n"
 CHUNK = 1024 * 1024
+_BEGINNING = 512
+"""Bytes of an inventory that are parsed at once where its head is looked for, which stands before all that is long."""
 
 
 class Root:
@@ -138,7 +140,7 @@ class Root:
         key = f"{self.object_key(package)}/inventory.json"
         try:
             with self.store.open(key) as source:
-                for row in inventory.read(source, subject=key):
+                for row in inventory.read(source, subject=key, buffered=_BEGINNING):
                     if isinstance(row, Field) and row.name == "head":
                         return inventory.version_number(row.value)
                     if isinstance(row, State):

@@ -61,10 +61,16 @@ class VersionInfo:
 Row: TypeAlias = Field | Content | State | VersionInfo
 
 
-def read(source: BinaryIO, *, subject: str) -> Iterator[Row]:
-    """Every row of an inventory, in the order of the file. Raises Damaged for what is no inventory."""
+_BUFFERED = 64 * 1024
+
+
+def read(source: BinaryIO, *, subject: str, buffered: int = _BUFFERED) -> Iterator[Row]:
+    """Every row of an inventory, in the order of the file. Raises Damaged for what is no inventory.
+
+    buffered: bytes that are parsed at once, fewer where only the first rows are asked for.
+    """
     try:
-        yield from _rows(source)
+        yield from _rows(source, buffered)
     except (ijson.JSONError, ValueError, UnicodeDecodeError) as error:
         raise Damaged(
             _("the inventory cannot be read ({reason})").format(reason=error),
@@ -73,13 +79,13 @@ def read(source: BinaryIO, *, subject: str) -> Iterator[Row]:
         ) from error
 
 
-def _rows(source: BinaryIO) -> Iterator[Row]:
+def _rows(source: BinaryIO, buffered: int) -> Iterator[Row]:
     version = 0
     info: dict[str, str] = {}
     digest = ""
     where: list[str] = []  # keys of the maps we are in
     key = ""
-    for event, value in ijson.basic_parse(source):
+    for event, value in ijson.basic_parse(source, buf_size=buffered):
         if event == "map_key":
             key = value
             if where == ["", "versions"]:
