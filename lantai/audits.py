@@ -25,7 +25,7 @@ from .fixity.outcome import Fault, Lost, Outcome, Repaired
 from .fixity.repair import Keep, repair
 from .fixity.run import Segment, run
 from .messages import _
-from .model import Finding, PackageId
+from .model import Budget, Finding, PackageId
 from .package.index import index
 from .storage.journal import moment
 from .storage.journal.verify import HOME
@@ -40,14 +40,6 @@ _GOES_ON = timedelta(days=7)
 """So long an audit of all that was broken off is gone on with, and not begun anew."""
 _TOGETHER = 200
 """Packages that the catalogue is asked about at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What an audit may take: bytes that it reads, or seconds. What is under way when it is used up is finished."""
-
-    bytes: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +141,13 @@ class Audits:
         for store in asked.stores:
             spending.begin()
             try:
+                if asked.what == "due" and next(self.due(store, asked.level), None) is None:
+                    continue  # a disk that lies in a safe need not be there
                 root = self._stores.root(store)
                 chosen = spending.within(self._chosen(asked, store, root, since, skipped))
                 for segment in run(
-                    root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random()
+                    root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random(),
+                    rate=self._stores.audit_rate(store),
                 ):  # fmt: skip
                     self._enter(store, asked.level, segment)
                     missed += segment.missed

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .digest import Algorithm
 from .errors import UsageError
 from .messages import _
-from .model import Shown
+from .model import Budget, Shown
 from .storage import MAX_PREFIX, Bucket, is_key
 
 FILE = "lantai.toml"
@@ -50,7 +50,8 @@ class CatalogSettings(_Table):
 class StoreSettings(_Table):
     """[[store]] The first is the primary. kind "filesystem": path, relative to the home. kind "s3": bucket, prefix,
     endpoint_url, region, addressing ("path" or "virtual"), connections (at once, in each process); credentials come by
-    the AWS chain. audit_every: the store's own promise, in the place of [fixity] every.
+    the AWS chain. audit_every: the store's own promise, in the place of [fixity] every;
+    audit_rate: of which an audit reads at most so much a second, as "50MB".
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -64,6 +65,7 @@ class StoreSettings(_Table):
     connections: Annotated[int, Field(ge=1, le=256)] = 16
     required: bool = True
     audit_every: Days | None = None
+    audit_rate: Annotated[str, Field(pattern=r"^[1-9][0-9]*(MB|GB)$")] | None = None
 
     @field_validator("prefix")
     @classmethod
@@ -114,6 +116,42 @@ class FixitySettings(_Table):
     level: Literal["listing", "server", "full"] = "full"
 
 
+def _cron(line: str) -> str:
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 -- of all commands only the worker has a timetable
+
+    try:
+        if line:
+            next(CronSim(line, datetime(2026, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError("no line of cron, such as 0 1 * * *") from error
+    return line
+
+
+def _budget(text: str) -> str:
+    try:
+        Budget.parse(text)
+    except ValueError as error:
+        raise ValueError("no budget, such as 500GB or 6h") from error
+    return text
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class WorkerSettings(_Table):
+    """[worker] when lantai worker runs each task, in the archive's time zone, as a line of cron; "": never.
+    audit_budget: what one audit may take, as "500GB" or "6h".
+    """
+
+    audit: Cron = "0 1 * * *"
+    audit_budget: Annotated[str, AfterValidator(_budget)] | None = None
+    replicate: Cron = "30 0 * * *"
+    clean: Cron = "45 0 * * *"
+
+    def timetable(self) -> dict[str, str]:
+        return {"clean": self.clean, "replicate": self.replicate, "audit": self.audit}
+
+
 class AccessSettings(_Table):
     """[access] default: what ingest writes as the first decision; editing it changes nothing that is stored."""
 
@@ -131,6 +169,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     access: AccessSettings = AccessSettings()
     fixity: FixitySettings = FixitySettings()
+    worker: WorkerSettings = WorkerSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -247,6 +286,7 @@ name = {called}           # how messages call it / 提示中的名称
 {store}
 required = true          # nothing counts as stored before it is here / 存入此处后才算存储完成
 # audit_every = "30d"    # a promise of this store's own / 此存储自己的审计周期
+# audit_rate = "50MB"    # an audit reads at most so much of it a second / 审计每秒最多读取量
 
 [ingest]
 identifier = "siegfried" # what tells formats: "siegfried", "fido" or "both" / 格式识别工具
@@ -257,6 +297,12 @@ digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "s
 [fixity]
 every = "90d"            # each package is audited in each store so often / 每个信息包在每个存储中的审计周期
 level = "full"           # how closely: "listing", "server" or "full" / 审计级别
+
+[worker]                 # when lantai worker runs what: a line of cron, "" is never / 定时任务，"" 为不运行
+audit = "0 1 * * *"      # what is due / 到期的审计
+# audit_budget = "6h"    # what one audit may take: "500GB" or "6h" / 每次审计的上限
+replicate = "30 0 * * *"
+clean = "45 0 * * *"
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制

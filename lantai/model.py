@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -232,6 +233,31 @@ class Run:
     by: str
     reason: str  # why it failed or is incomplete
     counts: Mapping[str, int]  # packages, files, bytes, faults, repaired, lost: those that the command has
+
+    @property
+    def broken_off(self) -> bool:
+        """Killed or interrupted, or under way."""
+        return self.verdict is None or (self.verdict == "incomplete" and not self.counts)
+
+
+_UNITS: Mapping[str, int] = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What an audit may take: bytes that it reads, or seconds. What is under way when it is used up is finished."""
+
+    bytes: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Of 500GB (MB, GB, TB: powers of ten) or 2h (m, h, d). ValueError."""
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|TB|m|h|d)", text)
+        if match is None or not float(match[1]):
+            raise ValueError(text)
+        amount = float(match[1]) * _UNITS[match[2]]
+        return cls(bytes=max(1, int(amount))) if match[2].endswith("B") else cls(seconds=amount)
 
 
 @dataclass(frozen=True, slots=True)

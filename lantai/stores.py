@@ -17,7 +17,7 @@ from pathlib import Path
 from .config import StoreSettings, days
 from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
 from .messages import _
-from .model import Finding, PackageId
+from .model import Budget, Finding, PackageId
 from .storage import Bucket, Properties, Store, open_store
 from .storage.identity import KEY, Identity, read_identity
 from .storage.journal import SCHEMAS
@@ -56,6 +56,11 @@ class Stores:
         """The store's own promise, if it has one."""
         own = self._named(name).audit_every
         return days(own) if own else None
+
+    def audit_rate(self, name: str) -> int | None:
+        """Bytes a second that an audit may read of it."""
+        rate = self._named(name).audit_rate
+        return Budget.parse(rate).bytes if rate else None
 
     def root(self, name: str, *, found: bool = False) -> Root:
         """The store of that name. found: one that is empty is made a store of this archive.

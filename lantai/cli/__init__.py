@@ -57,8 +57,8 @@ def completion(_session: Session, shell: str) -> int:
 for command in (
     intake.init, completion, prepare.check, prepare.identify, prepare.metadata, intake.ingest, intake.update,
     look.list_packages, look.show, look.search, keep.validate, keep.clean, keep.check_store, keep.replicate,
-    keep.rebuild, audit.audit, jobs.jobs, journal.journal, report.report, keep.export, decide.access, decide.withdraw,
-    agent.agent,
+    keep.rebuild, audit.audit, jobs.jobs, jobs.worker, journal.journal, report.report, keep.export, decide.access,
+    decide.withdraw, agent.agent,
 ):  # fmt: skip
     lantai.add_command(command)
 

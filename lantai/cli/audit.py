@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from ..audits import Asked, Budget, What
+from ..audits import Asked, What
 from ..errors import UsageError
 from ..fixity.audit import Level
 from ..fixity.outcome import Fault, Outcome
 from ..messages import N_, _, ngettext
+from ..model import Budget
 from . import shapes
 from .intake import package_of, short
 from .keep import tell_unnoted
@@ -24,20 +24,13 @@ class _Budget(click.ParamType[Budget]):
     """500GB, 2h: bytes in the units of disk makers, or time."""
 
     name = "budget"
-    _UNITS: Mapping[str, int] = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "m": 60, "h": 3600, "d": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Budget:
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|TB|m|h|d)", str(value))
-        if not match or not float(match[1]):
-            self.fail(
-                _("{value} is no budget: give bytes such as 500GB (MB, GB, TB) or a time such as 2h (m, h, d)").format(
-                    value=value
-                ),
-                param,
-                ctx,
-            )
-        amount = float(match[1]) * self._UNITS[match[2]]
-        return Budget(bytes=int(amount)) if match[2].endswith("B") else Budget(seconds=amount)
+        try:
+            return Budget.parse(str(value))
+        except ValueError:
+            words = _("{value} is no budget: give bytes such as 500GB (MB, GB, TB) or a time such as 2h (m, h, d)")
+            self.fail(words.format(value=value), param, ctx)
 
 
 @click.command(

@@ -1,15 +1,25 @@
-"""jobs: which runs there were, and how each ended."""
+"""jobs: which runs there were, and how each ended; worker: what runs by itself."""
 
 from __future__ import annotations
 
+import sys
+import time
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import click
 
+from .. import config
+from ..errors import LantaiError
+from ..jobs import next_time, only_worker, run_due
 from ..messages import N_, _
 from ..model import Run
+from .output import note
 from .shell import Command, Session, common, option
+
+_POLL = 60.0
+"""Seconds after which the worker looks again, for what lantai.toml says by then."""
 
 _VERDICTS = {
     "passed": N_("passed"), "faults": N_("faults"), "incomplete": N_("incomplete"), "void": N_("void"),
@@ -45,6 +55,46 @@ def jobs(session: Session, limit: int) -> int:
         ]  # fmt: skip
         output.table((_("Began"), _("Ended"), _("Run"), _("Verdict"), _("Who"), _("What")), rows, whole=(0, 1, 2, 3))
     return 0
+
+
+@click.command(
+    cls=Command,
+    help=N_("Do what is due, again and again: audit, replicate and clean, at the times that [worker] of lantai.toml "
+            "says.\n\n"
+            "What was missed while no worker ran is made up for, once. Run it as a service (examples/systemd), one for "
+            "each home."),
+    examples=("lantai worker", "lantai worker --once"),
+)  # fmt: skip
+@option("--once", is_flag=True, help=N_("Do what is due now, and end."))
+@common(by=True)
+def worker(session: Session, once: bool) -> int:
+    ended = []
+
+    def failed(name: str, error: LantaiError) -> None:
+        ended.append(name)
+        note(f"{name}: {error}", "red")
+
+    with session.open() as archive:
+        home, output, zone = archive.home, session.output(archive), archive.zone
+    try:
+        with only_worker(home):
+            while True:
+                for run in run_due(home, by=session.person(), failed=failed):
+                    output.object(_shape(run))
+                    verdict = _(_VERDICTS[run.verdict]) if run.verdict else _("not ended")
+                    output.say(f"{output.time(run.began)}  {run.command}: {verdict}")
+                    ended += [run.command] if run.verdict not in ("passed", "incomplete") else []
+                if once:
+                    return 1 if ended else 0
+                sys.stdout.flush()
+                now = datetime.now(zone)
+                then = next_time(config.read(home).worker.timetable(), now)
+                time.sleep(min(_POLL, (then - now).total_seconds() + 1) if then else _POLL)
+    except KeyboardInterrupt:
+        if once:
+            raise
+        note(_("The worker has ended. What was under way goes on with the next one."))
+        return 0
 
 
 def _shape(run: Run) -> dict[str, Any]:

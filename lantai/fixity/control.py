@@ -6,7 +6,7 @@ A run that does not find what its level promises to find has proven nothing, wha
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from random import Random
 from typing import BinaryIO, Literal, TypeAlias
 
-from ..digest import Algorithm, Digests, digest_of
+from ..digest import digest_of
 from ..model import PackageId
-from ..storage import Body, Properties, Skip, Stat, Store, absent
+from ..storage import Skip, Stat, Store, absent
 from ..storage.ocfl import Root
+from ..storage.views import ReadOnly
 from ..storage.workers import unheard
 from .audit import Level, audit
 
@@ -89,16 +90,13 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
         return Damaging(root.store, damage, key, bytes(data)), only
 
 
-class Damaging:
-    """A Store that gives other bytes for one key, or does not have it, or has one more. It is read only."""
+class Damaging(ReadOnly):
+    """Gives other bytes for one key, or does not have it, or has one more."""
 
     def __init__(self, store: Store, damage: Damage, key: str, data: bytes) -> None:
-        self.store, self.damage, self.key, self._data = store, damage, key, data
+        super().__init__(store)
+        self.damage, self.key, self._data = damage, key, data
         self._extra = Stat(key, len(data), datetime.now(UTC), None)
-
-    @property
-    def properties(self) -> Properties:
-        return self.store.properties
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         if key != self.key:
@@ -128,15 +126,3 @@ class Damaging:
                 yield found
             elif self.damage != "missing":
                 yield self.stat(found.key)
-
-    def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
-        raise AssertionError("an audit writes nothing")
-
-    def create(self, key: str, body: Body) -> None:
-        raise AssertionError("an audit writes nothing")
-
-    def delete(self, key: str) -> None:
-        raise AssertionError("an audit writes nothing")
-
-    def sync(self) -> None:
-        raise AssertionError("an audit writes nothing")

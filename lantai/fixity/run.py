@@ -13,6 +13,7 @@ from random import Random
 from ..model import PackageId
 from ..storage import Bucket
 from ..storage.ocfl import Root
+from ..storage.views import Paced
 from ..storage.workers import Progress, Workers, unheard
 from .audit import Level, Verdict, audit
 from .control import PROMISED, Damage, Missed, control
@@ -43,15 +44,19 @@ class _Asked:
 
 
 def run(
-    root: Root, place: Path | Bucket, packages: Iterable[PackageId], level: Level, *, progress: Progress, chance: Random
-) -> Iterator[Segment]:
+    root: Root, place: Path | Bucket, packages: Iterable[PackageId], level: Level, *, progress: Progress,
+    chance: Random, rate: int | None = None,
+) -> Iterator[Segment]:  # fmt: skip
     """Every one of packages in root, which lies at place, at a level. StoreUnavailable: the segments so far count.
 
-    Where they are many, the same processes do the audits and the controls.
+    Where they are many, the same processes do the audits and the controls. rate: bytes a second at most, read by this
+    process alone.
     """
     every = iter(packages)
     heavy = partial(_is_large, root, level)
-    with Workers(root, place, ahead=_SEGMENT) as workers:
+    if rate:
+        root = Root(Paced(root.store, rate), prefix=root.prefix)
+    with Workers(root, place, ahead=_SEGMENT, processes=0 if rate else None) as workers:
         while True:
             before, some = workers.here, list[PackageId]()
             drawn = _noted(islice(every, _SEGMENT), some)  # one by one, since who gives them may have had enough

@@ -52,11 +52,12 @@ def unheard(_files: int, _octets: int) -> None:
 
 class Workers:
     """ahead: so many batches are given at most, counted from the first whose answer was not told: what comes after one
-    that takes long is held in memory.
+    that takes long is held in memory. processes: so many beside this one; 0: all is done here.
     """
 
-    def __init__(self, root: Root, place: Path | Bucket, *, ahead: int) -> None:
+    def __init__(self, root: Root, place: Path | Bucket, *, ahead: int, processes: int | None = None) -> None:
         self._root, self._place, self._ahead = root, place, ahead
+        self._processes = (os.cpu_count() or 1) if processes is None else processes
         self._children: list[_Child] = []
         self._alone = 0.0
         self._until = ExitStack()
@@ -89,7 +90,7 @@ class Workers:
             begun = any(child.has_begun for child in self._children)
             large = not begun and heavy(batch)
             if not self._children and (self._alone >= ALONE or large):
-                for _core in range(os.cpu_count() or 1):
+                for _core in range(self._processes):
                     self._children.append(self._until.enter_context(_Child(self._place, work)))
             # While they start this process goes on, but not with what might take it long.
             if begun or (self._alive and (large or ALONE == 0)):

@@ -1,0 +1,100 @@
+"""A store seen through something: only read, or read no faster than it may be."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from ..digest import Algorithm, Digests
+from . import Body, Properties, Skip, Stat, Store
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class ReadOnly:
+    """A Store that gives what another has, and is never written to."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def properties(self) -> Properties:
+        return self.store.properties
+
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
+        return self.store.open(key, start, stop)
+
+    def stat(self, key: str) -> Stat:
+        return self.store.stat(key)
+
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        return self.store.list(prefix, after, skip)
+
+    def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
+        raise AssertionError("it is only read")
+
+    def create(self, key: str, body: Body) -> None:
+        raise AssertionError("it is only read")
+
+    def delete(self, key: str) -> None:
+        raise AssertionError("it is only read")
+
+    def sync(self) -> None:
+        raise AssertionError("it is only read")
+
+
+class Paced(ReadOnly):
+    """rate: bytes a second that are read at most, by all threads together, so that who else uses the disk or the line
+    is not kept waiting.
+    """
+
+    def __init__(
+        self, store: Store, rate: int, *, clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        super().__init__(store)
+        self._rate, self._clock, self._sleep = rate, clock, sleep
+        self._lock = threading.Lock()
+        self._free = clock()
+
+    @contextmanager
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[BinaryIO]:
+        with self.store.open(key, start, stop) as source:
+            yield cast(BinaryIO, _Source(source, self._wait))
+
+    def _wait(self, octets: int) -> None:
+        """Until what was read before has had its time."""
+        with self._lock:
+            now = self._clock()
+            begins = max(self._free, now)
+            self._free = begins + octets / self._rate
+        if begins > now:
+            self._sleep(begins - now)
+
+
+_PIECE = 256 * 1024
+"""Bytes after which a reader waits for its turn."""
+
+
+class _Source(io.RawIOBase):
+    def __init__(self, source: BinaryIO, wait: Callable[[int], None]) -> None:
+        self._source, self._wait = source, wait
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        data = self._source.read(min(len(memoryview(buffer)), _PIECE))
+        if data:
+            self._wait(len(data))
+        memoryview(buffer)[: len(data)] = data
+        return len(data)
+
+
+def _conforms(store: ReadOnly) -> Store:
+    return store
