@@ -287,8 +287,9 @@ class _Spending:
         self._progress(files, octets)
 
     def within(self, packages: Iterable[PackageId]) -> Iterator[PackageId]:
-        for package in packages:
-            if self._octets >= self._bytes or time.monotonic() >= self._until:
+        """What can be begun before it is used up, and the first in any case, so that none waits for good."""
+        for number, package in enumerate(packages):
+            if number and (self._octets >= self._bytes or time.monotonic() >= self._until):
                 self.spent = True
                 return
             yield package

@@ -301,8 +301,8 @@ level = "full"           # how closely: "listing", "server" or "full" / 审计�
 [worker]                 # when lantai worker runs what: a line of cron, "" is never / 定时任务，"" 为不运行
 audit = "0 1 * * *"      # what is due / 到期的审计
 # audit_budget = "6h"    # what one audit may take: "500GB" or "6h" / 每次审计的上限
-replicate = "30 0 * * *"
-clean = "45 0 * * *"
+replicate = "30 0 * * *" # what copies lack / 补齐副本
+clean = "45 0 * * *"     # what crashed runs left / 清理残留
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制
