@@ -1,7 +1,9 @@
-"""A full audit: against a bare loop of two workers with hashlib over the same content, in a process of its own, and on
-small files against bagit.py and ocfl-validate.py. What is compared takes turns; the answers are ratios.
+"""A full audit: against a bare loop of two workers with hashlib over the same content, on small files against bagit.py
+and ocfl-validate.py, and over S3 against plain boto3 downloads. What is compared takes turns; the answers are ratios.
 
-python bench/audit.py [--sets large,medium,small] [--runs 3] [--folder DIR]
+Loop, downloads and audit are each timed in a process of its own from when it has loaded; the whole commands as well.
+
+python bench/audit.py [--sets large,medium,small] [--servers ceph] [--runs 3] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -18,16 +20,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+
+from bench.store import SERVERS
 from lantai.archive import Archive
+from lantai.audits import Asked
 from lantai.founding import create
 from lantai.ingest import Given
+from lantai.storage import Bucket
+from tests.services import bucket as a_bucket
 
 KB = 1024
 BIN = Path(sys.executable).parent
@@ -56,9 +69,9 @@ SETS = {
 def _unheard(_files: int, _octets: int) -> None: ...
 
 
-def fill(home: Path, what: Set) -> None:
-    """An archive of what, and each of its packages as a bag beside it."""
-    create(home, name="bench", store=None, namespace="", timezone="Asia/Shanghai", language="en")
+def fill(home: Path, what: Set, bucket: Bucket | None = None) -> None:
+    """An archive of what, in a folder or in a bucket."""
+    create(home, name="bench", store=bucket, namespace="", timezone="Asia/Shanghai", language="en")
     chance = random.Random(7)
     with Archive(home, by="bench") as archive:
         for number in range(what.packages):
@@ -102,26 +115,62 @@ def timed(*words: str | Path, folder: Path | None = None) -> tuple[float, str]:
     return time.monotonic() - began, done.stdout
 
 
-def audited(home: Path) -> float:
-    taken, told = timed(BIN / "lantai", "--home", home, "audit", "--all", "--json")
-    assert json.loads(told)["failed"] == [], told
-    return taken
+def audit(home: str) -> None:
+    """In a process of its own."""
+    with Archive(Path(home), by="bench") as archive:
+        stores = tuple(one.name for one in archive.settings.store)
+        began = time.monotonic()
+        outcome = archive.audits.run(Asked("all", stores), progress=_unheard)
+        seconds = time.monotonic() - began
+    assert outcome.verdict == "passed", outcome
+    print(json.dumps({"bytes": outcome.bytes, "seconds": seconds}))
+
+
+def download(endpoint: str, name: str, connections: str) -> None:
+    """In a process of its own: all content by boto3, large files in parts, all with so many connections."""
+    config = TransferConfig(max_concurrency=int(connections))
+    with closing(boto3.client("s3", endpoint_url=endpoint, config=Config(max_pool_connections=int(connections)))) as s3:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+        found = [one for page in pages for one in page.get("Contents", ()) if "/content/" in one["Key"]]
+
+        def get(one: dict[str, Any]) -> None:
+            for _chunk in s3.get_object(Bucket=name, Key=one["Key"])["Body"].iter_chunks(KB * KB):
+                pass
+
+        began = time.monotonic()
+        large = [one for one in found if one["Size"] > 8 * KB * KB]
+        for one in large:
+            s3.download_file(name, one["Key"], os.devnull, Config=config)
+        with ThreadPoolExecutor(int(connections)) as threads:
+            list(threads.map(get, [one for one in found if one["Size"] <= 8 * KB * KB]))
+        seconds = time.monotonic() - began
+    print(json.dumps({"bytes": sum(one["Size"] for one in found), "seconds": seconds}))
+
+
+def itself(*words: str | Path) -> dict[str, float]:
+    """What this program tells, asked for one thing."""
+    told: dict[str, float] = json.loads(timed(sys.executable, __file__, *words)[1])
+    return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
     parser.add_argument("--sets", default="large,medium,small")
+    parser.add_argument("--servers", default="ceph")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("LANTAI_LANG", "en")
-    for name in asked.sets.split(","):
+    for name in filter(None, asked.sets.split(",")):
         place = Path(tempfile.mkdtemp(dir=asked.folder))
         try:
             fill(place / "home", SETS[name])
             compare(name, place, SETS[name], asked.runs)
         finally:
             shutil.rmtree(place)
+    for name in filter(None, asked.servers.split(",")):
+        with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
+            over_s3(name, Path(folder), asked.runs)
 
 
 def compare(name: str, place: Path, what: Set, runs: int) -> None:
@@ -138,28 +187,51 @@ def compare(name: str, place: Path, what: Set, runs: int) -> None:
             "bagit.py": (4, lambda: timed(BIN / "bagit.py", "--validate", "--quiet", "--processes", "2", *bags)[0]),
             "ocfl-validate.py": (3, lambda: timed(BIN / "ocfl-validate.py", store / "ocfl")[0]),
         }
-    shares = []
-    peers: dict[str, list[float]] = {peer: [] for peer in others}
-    timed(sys.executable, __file__, "--loop", store)  # what is read is in memory, for all
+    found: dict[str, list[float]] = {"throughput": []}
+    itself("--loop", store)  # what is read is in memory, for all
     for _run in range(runs):
-        whole, told = timed(sys.executable, __file__, "--loop", store)
-        mine = audited(home)
-        shares.append(json.loads(told)["seconds"] / mine)
-        print(
-            f"  {name}: loop {json.loads(told)['seconds']:.2f} s ({whole:.2f} with its start), lantai {mine:.2f} s",
-            flush=True,
-        )
+        loop, mine = itself("--loop", store)["seconds"], itself("--audit", home)["seconds"]
+        command = timed(BIN / "lantai", "--home", home, "audit", "--all", "--json")[0]
+        found["throughput"].append(loop / mine)
+        print(f"  {name}: loop {loop:.2f} s, audit {mine:.2f} s (the whole command {command:.2f} s)", flush=True)
         for peer, (_least, begin) in others.items():
             taken = begin()
-            peers[peer].append(taken / mine)
+            found.setdefault(peer, []).append(taken / command)
             print(f"  {name}: {peer} {taken:.2f} s", flush=True)
-    print(f"{name}: {statistics.median(shares):.2f} of the loop's throughput (goal: {what.goal})")
+    print(f"{name}: {statistics.median(found['throughput']):.2f} of the loop's throughput (goal: {what.goal})")
     for peer, (least, _begin) in others.items():
-        print(f"{name}: {statistics.median(peers[peer]):.1f} times {peer} (goal: {least})")
+        print(f"{name}: {statistics.median(found[peer]):.1f} times {peer}, as whole commands (goal: {least})")
+
+
+REMOTE = {"large": Set(3, 1, 200 * KB * KB, 200 * KB * KB, 0.85), "small": Set(20, 100, 2 * KB, 20 * KB, 0.85)}
+
+
+def over_s3(server_name: str, place: Path, runs: int) -> None:
+    start, lacking = SERVERS[server_name]
+    if missing := lacking():
+        print(f"{server_name}: not measured, since {', '.join(missing)} is not installed")
+        return
+    with start() as server:
+        os.environ |= {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+        for name, what in REMOTE.items():
+            home, bucket = place / f"{server_name}-{name}" / "home", a_bucket(server)
+            lies = Bucket(bucket, "", server.endpoint_url, server.region)
+            fill(home, what, lies)
+            shares = []
+            for _run in range(runs):
+                plain = itself("--download", server.endpoint_url, bucket, str(lies.connections))
+                mine = itself("--audit", home)
+                assert plain["bytes"] == mine["bytes"]
+                shares.append(plain["seconds"] / mine["seconds"])
+                print(
+                    f"  {server_name} {name}: boto3 {plain['seconds']:.2f} s, audit {mine['seconds']:.2f} s", flush=True
+                )
+            print(f"{server_name} {name}: {statistics.median(shares):.2f} of boto3's throughput (goal: {what.goal})")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--loop"]:
-        loop(sys.argv[2])
+    modes: dict[str, Callable[..., None]] = {"--loop": loop, "--audit": audit, "--download": download}
+    if mode := modes.get(sys.argv[1] if len(sys.argv) > 1 else ""):
+        mode(*sys.argv[2:])
     else:
         main()
