@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,8 @@ from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
 from .stores import Stores, record
+from .telling.telling import Telling
+from .telling.ways import Mail, Way, Webhook
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -339,9 +341,33 @@ class Archive:
     @cached_property
     def audits(self) -> Audits:
         return Audits(
-            self.home, self.stores, self.catalog, self.entries, every=config.days(self.settings.fixity.every),
-            software=self.software.id, now=self._now,
+            self.home, self.stores, self.catalog, self.entries, self.telling,
+            every=config.days(self.settings.fixity.every), software=self.software.id, now=self._now,
         )  # fmt: skip
+
+    @cached_property
+    def telling(self) -> Telling:
+        return Telling(
+            self.home, tuple(self._ways()), repeat=config.days(self.settings.tell.repeat),
+            language=self.settings.archive.language, called=self.settings.archive.name or str(self.home),
+            now=self._now,
+        )  # fmt: skip
+
+    def _ways(self) -> Iterator[Way]:
+        settings = self.settings.tell
+        password = self._secret(config.SMTP_PASSWORD, settings.smtp_password_file)
+        for to in settings.mail_to:
+            assert settings.mail_from
+            assert settings.smtp
+            yield Mail(to, settings.mail_from, settings.smtp, settings.smtp_security, settings.smtp_user, password)
+        if settings.webhook:
+            file = settings.webhook_token_file
+            # The file's token is refused with the settings; one of the environment is not sent in the open either.
+            token = self._secret(config.WEBHOOK_TOKEN, file) if config.is_private(settings.webhook) else lambda: None
+            yield Webhook(settings.webhook, token)
+
+    def _secret(self, variable: str, file: str | None) -> Callable[[], str | None]:
+        return partial(config.secret, variable, self.home / file if file else None)
 
     def set_access(
         self, record: RecordId, access: Access, *, reason: str, ground: str, clause: str

@@ -30,7 +30,10 @@ SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     (N_("Prepare"), ("check", "identify", "metadata")),
     (N_("Take in"), ("ingest", "update")),
     (N_("Look"), ("list", "show", "search")),
-    (N_("Keep"), ("audit", "validate", "replicate", "check-store", "clean", "rebuild", "journal", "jobs")),
+    (
+        N_("Keep"),
+        ("audit", "validate", "replicate", "check-store", "check-telling", "clean", "rebuild", "journal", "jobs"),
+    ),
     (N_("Decide"), ("access", "withdraw", "agent")),
     (N_("Share"), ("export",)),
 )
