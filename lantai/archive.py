@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from . import config
@@ -45,8 +46,11 @@ from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
 from .stores import Stores, record
-from .telling.telling import Telling
-from .telling.ways import Mail, Way, Webhook
+from .telling.log import Log
+from .telling.telling import Telling, Way
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -335,7 +339,8 @@ class Archive:
     def entries(self) -> Entries:
         return Entries(
             self.home, self.stores, lambda: self.catalog, by=lambda: self.person,
-            organization=legible(self.settings.archive.name), now=self._now, new_id=lambda: uuid7().urn,
+            organization=legible(self.settings.archive.name), log=self.log, now=self._now,
+            new_id=lambda: uuid7().urn,
         )  # fmt: skip
 
     @cached_property
@@ -348,13 +353,36 @@ class Archive:
     @cached_property
     def telling(self) -> Telling:
         return Telling(
-            self.home, tuple(self._ways()), repeat=config.days(self.settings.tell.repeat),
-            language=self.settings.archive.language, called=self.settings.archive.name or str(self.home),
-            now=self._now,
+            self.home, tuple(self._ways()), self.log, self._write_figures,
+            repeat=config.days(self.settings.tell.repeat), language=self.settings.archive.language,
+            called=self.settings.archive.name or str(self.home), now=self._now,
         )  # fmt: skip
+
+    @cached_property
+    def log(self) -> Log:
+        file = self.settings.log.file
+        return Log(self.home / file if file else None)
+
+    def figures(self) -> CollectorRegistry:
+        """For Prometheus, as they are now."""
+        from .telling.figures import registry  # noqa: PLC0415
+
+        usual = config.days(self.settings.fixity.every)
+        every = {one.name: self.stores.audited_every(one.name) or usual for one in self.settings.store}
+        return registry(self.catalog, every, self._now())
+
+    def _write_figures(self) -> None:
+        if file := self.settings.metrics.textfile:
+            from .telling.figures import write  # noqa: PLC0415
+
+            write(self.home / file, self.figures())
 
     def _ways(self) -> Iterator[Way]:
         settings = self.settings.tell
+        if not settings.mail_to and not settings.webhook:
+            return
+        from .telling.ways import Mail, Webhook  # noqa: PLC0415
+
         password = self._secret(config.SMTP_PASSWORD, settings.smtp_password_file)
         for to in settings.mail_to:
             assert settings.mail_from

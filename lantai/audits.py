@@ -102,12 +102,10 @@ class Audits:
         for store in asked.stores:
             self._stores.place(store)  # UsageError: there is none of that name
         try:
-            outcome = self._run(asked, progress)
+            return self._run(asked, progress)
         except LantaiError as error:
             self._telling.failure(asked.kind, error, command="audit")
             raise
-        self._telling.outcome(asked.kind, outcome, command="audit")
-        return outcome
 
     def _run(self, asked: Asked, progress: Progress) -> Outcome:
         # Before anything is entered: that would put back what is missing at the end of a chain.
@@ -119,7 +117,8 @@ class Audits:
                 outcome = self._repaired(outcome, progress)
             ran.verdict, ran.counts = outcome.verdict, outcome.counts
             ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
-            return outcome
+        self._telling.outcome(asked.kind, outcome, command="audit", run=ran.id)
+        return outcome
 
     def _of_journal(self, asked: Asked) -> Iterator[Fault]:
         if asked.what == "all":

@@ -183,6 +183,18 @@ def secret(variable: str, file: Path | None) -> str | None:
         ) from None
 
 
+class MetricsSettings(_Table):
+    """[metrics] textfile: written after each audit, for Prometheus; relative to the home."""
+
+    textfile: Annotated[str, Field(pattern=r"\.prom$")] | None = None
+
+
+class LogSettings(_Table):
+    """[log] file: gets a line of JSON for each thing that a run does; relative to the home."""
+
+    file: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Settings(BaseSettings):
     """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
 
@@ -195,6 +207,8 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     fixity: FixitySettings = FixitySettings()
     tell: TellSettings = TellSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -331,6 +345,12 @@ mail_to = []             # each hears of what is new, and when all is well again
 # webhook = ""           # gets a POST of JSON; one that is secret stands in LANTAI_TELL__WEBHOOK / 接收 JSON 的地址
 # webhook_token_file = ""   # a file that holds a bearer token; else LANTAI_WEBHOOK_TOKEN / 存放令牌的文件
 repeat = "7d"            # what has not changed is told again after this time / 未变化的问题隔多久再通知
+
+[metrics]
+# textfile = ""          # ends in .prom: figures for Prometheus' node exporter, after each audit / 监控指标文件
+
+[log]
+# file = ""              # gets a line of JSON for each thing a run does, as "logs/lantai.jsonl" / 结构化运行日志
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制

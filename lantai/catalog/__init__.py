@@ -30,7 +30,20 @@ from . import journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
 from .pen import Pen
-from .rows import FONDS, UNKNOWN, Access, Check, Copy, FileRow, Found, PackageRow, RecordHit, RecordRow, Snippet
+from .rows import (
+    FONDS,
+    UNKNOWN,
+    Access,
+    Check,
+    Copy,
+    Coverage,
+    FileRow,
+    Found,
+    PackageRow,
+    RecordHit,
+    RecordRow,
+    Snippet,
+)
 from .writing import Writing
 
 __all__ = [
@@ -40,6 +53,7 @@ __all__ = [
     "Catalog",
     "Check",
     "Copy",
+    "Coverage",
     "FileRow",
     "Found",
     "PackageRow",
@@ -176,6 +190,11 @@ class Catalog:
             return journal.last_checked(connection, store, level, last or ("", ""), size)
 
         return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
+
+    def covered(self, store: str, level: str, before: datetime) -> Coverage:
+        """How far the packages that lie in the store of that name are checked; before: what is overdue."""
+        with self._database.reading() as connection:
+            return journal.covered(connection, store, level, before)
 
     def runs(self) -> Iterator[Run]:
         """Each as its newest entry has it, the newest first."""

@@ -32,7 +32,7 @@ from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import Pen
-from .rows import Check
+from .rows import Check, Coverage
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
 _NAME = (
@@ -107,6 +107,23 @@ def last_checked(
         .limit(limit)
     )
     return [(row.id, datetime.fromisoformat(row.at) if row.at else None) for row in connection.execute(asked)]
+
+
+_LEVELS = ("listing", "server", "full")
+"""Each closer than the one before."""
+
+
+def covered(connection: Connection, store: str, level: str, before: datetime) -> Coverage:
+    """See Catalog.covered. One look at each package, whatever their number."""
+    lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    closer = t.checked.c.level.in_(_LEVELS[_LEVELS.index(level) :])
+    mine = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store, closer, t.checked.c.valid)
+    newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
+    each = select(newest.label("at")).select_from(t.packages).where(lies.exists()).subquery()
+    late = func.count().filter(each.c.at < t.instant(before))
+    row = connection.execute(select(func.count(), func.count(each.c.at), late, func.min(each.c.at))).one()
+    oldest = datetime.fromisoformat(row[3]) if row[3] else None
+    return Coverage(store, level, row[0], row[0] - row[1], row[2], oldest)
 
 
 def agent_named(connection: Connection, name: str) -> str | None:

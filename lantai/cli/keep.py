@@ -96,7 +96,7 @@ def tell_unnoted(archive: Archive) -> None:
     """What was done and could not be entered in the journal, or told."""
     for error in archive.entries.unnoted:
         note(_("this could not be entered in the journal: {reason}").format(reason=error), "yellow")
-    for error in archive.telling.unsent:
+    for error in (*archive.telling.unsent, *archive.log.unwritten):
         note(str(error), "yellow")
 
 

@@ -152,7 +152,7 @@ def _packages(count: int) -> str:
 
 
 def _where() -> tuple[str, ...]:
-    return ("", _("lantai jobs lists the runs; lantai audit --package ID names every file."))
+    return ("", _("lantai jobs lists the runs; lantai audit --package ID --no-repair names every file."))
 
 
 def _mended(outcome: Outcome) -> frozenset[tuple[str, PackageId]]:

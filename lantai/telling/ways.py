@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import smtplib
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from typing import Literal, Protocol
+from http.client import HTTPException
+from typing import Literal
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import StoreUnavailable
 from ..messages import _
@@ -21,15 +26,6 @@ Secret = Callable[[], str | None]
 
 _PATIENCE = 30.0
 """Seconds; an audit is done by then, and tells in vain rather than never to end."""
-
-
-class Way(Protocol):
-    @property
-    def name(self) -> str:
-        """As people, and the state of what was told, call it."""
-
-    def send(self, message: Message, *, at: datetime) -> None:
-        """Raises StoreUnavailable: it did not arrive; UsageError: it cannot, as it is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +45,6 @@ class Mail:
         return f"mail {self.to}"
 
     def send(self, message: Message, *, at: datetime) -> None:
-        import smtplib  # noqa: PLC0415
-        import ssl  # noqa: PLC0415
-
         mail = as_mail(message, sender=self.sender, to=self.to, at=at)
         password = self.password() or ""
         host, port = _host_and_port(self.server)
@@ -93,16 +86,6 @@ class Webhook:
         return f"webhook {urlsplit(self.url).hostname}"
 
     def send(self, message: Message, *, at: datetime) -> None:
-        from http.client import HTTPException  # noqa: PLC0415
-        from urllib.error import HTTPError, URLError  # noqa: PLC0415
-        from urllib.request import HTTPRedirectHandler, Request, build_opener  # noqa: PLC0415
-
-        class Stay(HTTPRedirectHandler):
-            """Who redirects would get the token, and nobody the message."""
-
-            def redirect_request(self, *_of_it: object) -> None:
-                return None
-
         token = self.token()
         body = {"subject": message.subject, "text": message.text, "at": at.isoformat(), **message.facts}
         request = Request(
@@ -113,7 +96,7 @@ class Webhook:
             },
         )  # fmt: skip
         try:
-            with build_opener(Stay).open(request, timeout=_PATIENCE):
+            with build_opener(_Stay).open(request, timeout=_PATIENCE):
                 pass
         except HTTPError as error:
             error.close()
@@ -123,6 +106,13 @@ class Webhook:
         except (OSError, HTTPException, ValueError) as error:  # as above, of the token
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise _unsent(self.name, reason) from None
+
+
+class _Stay(HTTPRedirectHandler):
+    """Who redirects would get the token, and nobody the message."""
+
+    def redirect_request(self, *_of_it: object) -> None:
+        return None
 
 
 def as_mail(message: Message, *, sender: str, to: str, at: datetime) -> EmailMessage:
