@@ -26,7 +26,7 @@ def check_telling(session: Session) -> int:
             ways += 1
             failed += error is not None
             output.object({"way": way.name, "sent": error is None, **(shapes.error(error) if error else {})})
-            output.say(f"{way.name}: {error.what if error else _('sent')}", "red" if error else "green")
+            output.say(str(error) if error else f"{way.name}: {_('sent')}", "red" if error else "green")
         if not ways:
             raise UsageError(
                 _("nobody is named who would be told"), subject="[tell]",

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lantai.audits import Audits
+from lantai.errors import Damaged
 from tests.integration.command import Lantai, folder
 from tests.services.smtp import Post, post
 
@@ -218,6 +220,45 @@ def test_a_store_that_is_away_is_told_and_a_used_up_budget_is_not(
     (subject,) = mailbox.read()
     assert subject.startswith("[incomplete] ")
     assert "second" in subject
+
+
+def test_a_run_that_came_to_no_outcome_is_told_too(
+    lantai: Lantai, id: str, mailbox: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert id
+    tell(lantai, by_mail(mailbox.port, "a@example.org"))
+
+    def fail(*_of_it: object) -> None:
+        raise Damaged("the chain is broken", subject="journal", remedy="Restore it.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Audits, "_audited", fail)
+        for heard in (1, 0):
+            assert lantai("audit", "--all").code == 1
+            subjects = mailbox.read()
+            assert len(subjects) == heard
+    assert lantai("audit", "--all").code == 0
+    assert mailbox.read() == ["[passed] 云岭县档案馆: all is well again (lantai audit)"]
+    assert lantai("audit", "--all", "--store", "nowhere").code == 2
+    assert mailbox.read() == []
+
+
+def test_state_that_is_damaged_or_cannot_be_kept_means_twice_rather_than_never(
+    lantai: Lantai, id: str, mailbox: Post
+) -> None:
+    assert id
+    tell(lantai, by_mail(mailbox.port, "a@example.org"))
+    flip(lantai, NAME)
+    for state in ("[1", '{"a": 1}'):
+        (lantai.folder / "told.json").write_text(state)
+        assert lantai("audit", "--all").code == 1
+        assert len(mailbox.read()) == 1
+    (lantai.folder / "told.json").unlink()
+    (lantai.folder / "told.json").mkdir()
+    done = lantai("audit", "--all")
+    assert done.code == 1
+    assert "told.json" in done.err
+    assert len(mailbox.read()) == 1
 
 
 def test_it_is_told_in_the_language_of_the_archive(lantai: Lantai, id: str, mailbox: Post) -> None:
