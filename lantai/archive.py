@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from . import config
@@ -47,6 +48,11 @@ from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
 from .storage.workers import Progress, unheard
 from .stores import Stores, record
+from .telling.log import Log
+from .telling.telling import Telling, Way
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -335,15 +341,63 @@ class Archive:
     def entries(self) -> Entries:
         return Entries(
             self.home, self.stores, lambda: self.catalog, by=lambda: self.person,
-            organization=legible(self.settings.archive.name), now=self._now, new_id=lambda: uuid7().urn,
+            organization=legible(self.settings.archive.name), log=self.log, now=self._now,
+            new_id=lambda: uuid7().urn,
         )  # fmt: skip
 
     @cached_property
     def audits(self) -> Audits:
         return Audits(
-            self.home, self.stores, self.catalog, self.entries, every=config.days(self.settings.fixity.every),
-            software=self.software.id, now=self._now,
+            self.home, self.stores, self.catalog, self.entries, self.telling,
+            every=config.days(self.settings.fixity.every), software=self.software.id, now=self._now,
         )  # fmt: skip
+
+    @cached_property
+    def telling(self) -> Telling:
+        return Telling(
+            self.home, tuple(self._ways()), self.log, self._write_figures,
+            repeat=config.days(self.settings.tell.repeat), language=self.settings.archive.language,
+            called=self.settings.archive.name or str(self.home), now=self._now,
+        )  # fmt: skip
+
+    @cached_property
+    def log(self) -> Log:
+        file = self.settings.log.file
+        return Log(self.home / file if file else None)
+
+    def figures(self) -> CollectorRegistry:
+        """For Prometheus, as they are now."""
+        from .telling.figures import registry  # noqa: PLC0415
+
+        usual = config.days(self.settings.fixity.every)
+        every = {one.name: self.stores.audited_every(one.name) or usual for one in self.settings.store}
+        return registry(self.catalog, every, self._now())
+
+    def _write_figures(self) -> None:
+        if file := self.settings.metrics.textfile:
+            from .telling.figures import write  # noqa: PLC0415
+
+            write(self.home / file, self.figures())
+
+    def _ways(self) -> Iterator[Way]:
+        settings = self.settings.tell
+        if not settings.mail_to and not settings.webhook:
+            return
+        from .telling.ways import Mail, Webhook  # noqa: PLC0415
+
+        password = self._secret(config.SMTP_PASSWORD, settings.smtp_password_file)
+        for to in settings.mail_to:
+            assert settings.mail_from
+            assert settings.smtp
+            yield Mail(to, settings.mail_from, settings.smtp, settings.smtp_security, settings.smtp_user, password)
+        if settings.webhook:
+            file = settings.webhook_token_file
+            # The file's token is refused with the settings; one of the environment is not sent in the open either.
+            token = self._secret(config.WEBHOOK_TOKEN, file) if config.is_private(settings.webhook) else lambda: None
+            yield Webhook(settings.webhook, token)
+
+    def _secret(self, variable: str, file: str | None) -> Callable[[], str | None]:
+        return partial(config.secret, variable, self.home / file if file else None)
 
     def set_access(
         self, record: RecordId, access: Access, *, reason: str, ground: str, clause: str

@@ -33,6 +33,7 @@ from .storage.linux import unavailable
 from .storage.ocfl import Root
 from .storage.workers import Progress
 from .stores import Stores, write_chunks
+from .telling.telling import Telling
 
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
@@ -51,6 +52,12 @@ class Asked:
     level: Level = "full"
     repair: bool = True
     budget: Budget | None = None
+
+    @property
+    def kind(self) -> str:
+        """Runs of one kind look at the same things: what one of them finds or misses, the next one would."""
+        what = self.what if isinstance(self.what, str) else " ".join(sorted(self.what))
+        return f"audit {what} {self.level} {' '.join(self.stores)}"
 
     def state(self, since: datetime | None) -> dict[str, Any]:
         """As the journal has it. since: when the run began that this one goes on with."""
@@ -71,20 +78,28 @@ class Audits:
     """every: the promise for stores that have none of their own; software: what the journal calls this lantai."""
 
     def __init__(
-        self, home: Path, stores: Stores, catalog: Catalog, entries: Entries, *, every: timedelta, software: str,
-        now: Callable[[], datetime],
+        self, home: Path, stores: Stores, catalog: Catalog, entries: Entries, telling: Telling, *, every: timedelta,
+        software: str, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._home, self._stores, self._catalog, self._entries = home, stores, catalog, entries
+        self._telling = telling
         self._every, self._software, self._now = every, software, now
 
     def run(self, asked: Asked, *, progress: Progress) -> Outcome:
-        """Audit, enter what counts in the journal, repair. A store that cannot be reached is told of in the outcome.
+        """Audit, enter what counts in the journal, repair, tell. A store that cannot be reached stands in the outcome.
 
         All of a store: what the catalogue does not know of is indexed on the way; what a run of the last week that was
         broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
         """
         for store in asked.stores:
             self._require_level(store, asked.level)
+        try:
+            return self._run(asked, progress)
+        except LantaiError as error:
+            self._telling.failure(asked.kind, error, command="audit")
+            raise
+
+    def _run(self, asked: Asked, progress: Progress) -> Outcome:
         # Before anything is entered: that would put back what is missing at the end of a chain.
         journal = tuple(self._of_journal(asked))
         since = self._broken_off(asked)
@@ -94,7 +109,8 @@ class Audits:
                 outcome = self._repaired(outcome, progress)
             ran.verdict, ran.counts = outcome.verdict, outcome.counts
             ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
-            return outcome
+        self._telling.outcome(asked.kind, outcome, command="audit", run=ran.id)
+        return outcome
 
     def _require_level(self, store: str, level: Level) -> None:
         """UsageError: there is no store of that name, or its server was not seen to vouch for anything."""

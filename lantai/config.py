@@ -8,6 +8,7 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -158,6 +159,81 @@ class AccessSettings(_Table):
     default: Shown = "closed"
 
 
+Address = Annotated[str, Field(pattern=r"^[!-;=?A-~]+@[A-Za-z0-9.-]+$")]
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+class TellSettings(_Table):
+    """[tell] Who hears of faults: each of mail_to by smtp (host:port), and webhook, which takes a POST of JSON. repeat:
+    after which time what has not changed is told again. Secrets stand in files that are named here, or in the
+    environment (SMTP_PASSWORD, WEBHOOK_TOKEN), and leave this machine by TLS only.
+    """
+
+    mail_to: tuple[Address, ...] = ()
+    mail_from: Address | None = None
+    smtp: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")] | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password_file: str | None = None
+    webhook: Annotated[str, Field(pattern=r"^https?://[!-~]+$")] | None = None
+    webhook_token_file: str | None = None
+    repeat: Days = "7d"
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> TellSettings:
+        if self.mail_to and not (self.mail_from and self.smtp):
+            raise ValueError("mail_to needs mail_from and smtp")
+        host = (self.smtp or "").rpartition(":")[0].strip("[]")
+        if self.smtp_user and self.smtp_security == "none" and host not in _LOCAL:
+            raise ValueError('a password is sent by TLS only: smtp_security = "starttls" or "tls"')
+        return self
+
+    @model_validator(mode="after")
+    def _token_is_kept(self) -> TellSettings:
+        if self.webhook and self.webhook_token_file and not is_private(self.webhook):
+            raise ValueError("a token is sent by TLS only: webhook must begin with https")
+        return self
+
+
+def is_private(url: str) -> bool:
+    """Whether what is sent there stays on this machine, or goes by TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in _LOCAL
+
+
+SMTP_PASSWORD, WEBHOOK_TOKEN = "LANTAI_SMTP_PASSWORD", "LANTAI_WEBHOOK_TOKEN"
+
+
+def secret(variable: str, file: Path | None) -> str | None:
+    """From the environment, else from the file named. UsageError: it cannot be read."""
+    if variable in os.environ or file is None:
+        return os.environ.get(variable)
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            _("this secret cannot be read ({reason})").format(
+                reason=error.strerror if isinstance(error, OSError) else "UTF-8"
+            ),
+            subject=str(file),
+            remedy=_("Write it there, in one line that only this user can read, or set {variable}.").format(
+                variable=variable
+            ),
+        ) from None
+
+
+class MetricsSettings(_Table):
+    """[metrics] textfile: written after each audit, for Prometheus; relative to the home."""
+
+    textfile: Annotated[str, Field(pattern=r"\.prom$")] | None = None
+
+
+class LogSettings(_Table):
+    """[log] file: gets a line of JSON for each thing that a run does; relative to the home."""
+
+    file: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Settings(BaseSettings):
     """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
 
@@ -170,6 +246,9 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     fixity: FixitySettings = FixitySettings()
     worker: WorkerSettings = WorkerSettings()
+    tell: TellSettings = TellSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -303,6 +382,23 @@ audit = "0 1 * * *"      # what is due / 到期的审计
 # audit_budget = "6h"    # what one audit may take: "500GB" or "6h" / 每次审计的上限
 replicate = "30 0 * * *" # what copies lack / 补齐副本
 clean = "45 0 * * *"     # what crashed runs left / 清理残留
+
+[tell]                   # who hears of faults; passwords never stand here / 出现故障时通知谁；口令不写在这里
+mail_to = []             # each hears of what is new, and when all is well again / 收件人
+# mail_from = ""         # the sender's address / 发件人
+# smtp = ""              # the mail server, as "mail.example.org:587" / 邮件服务器
+# smtp_security = "starttls"   # "starttls", "tls", or "none" / 传输加密
+# smtp_user = ""         # where the server asks for one / 邮件用户名
+# smtp_password_file = ""   # a file that holds the password; else LANTAI_SMTP_PASSWORD / 存放口令的文件
+# webhook = ""           # gets a POST of JSON; one that is secret stands in LANTAI_TELL__WEBHOOK / 接收 JSON 的地址
+# webhook_token_file = ""   # a file that holds a bearer token; else LANTAI_WEBHOOK_TOKEN / 存放令牌的文件
+repeat = "7d"            # what has not changed is told again after this time / 未变化的问题隔多久再通知
+
+[metrics]
+# textfile = ""          # ends in .prom: figures for Prometheus' node exporter, after each audit / 监控指标文件
+
+[log]
+# file = ""              # gets a line of JSON for each thing a run does, as "logs/lantai.jsonl" / 结构化运行日志
 
 [access]
 default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制

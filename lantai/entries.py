@@ -27,6 +27,7 @@ from .storage.journal import Journal, Link, moment
 from .storage.journal.verify import HOME, Count, merge, verify
 from .storage.linux import machine
 from .stores import Stores
+from .telling.log import Log
 
 _SUBJECTS: Mapping[EntryKind, str] = {
     "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
@@ -53,11 +54,11 @@ class Entries:
 
     def __init__(
         self, home: Path, stores: Stores, catalog: Callable[[], Catalog], *, by: Callable[[], Agent],
-        organization: str,
+        organization: str, log: Log,
         now: Callable[[], datetime], new_id: Callable[[], str],
     ) -> None:  # fmt: skip
         self._home, self._stores, self._opened, self._now, self._new_id = home, stores, catalog, now, new_id
-        self._known_by, self._organization = by, organization
+        self._known_by, self._organization, self._log = by, organization, log
         self.unnoted: list[LantaiError] = []
         """Why what was done could not be entered, though it was done."""
         self._archive = stores.identity.archive
@@ -177,6 +178,8 @@ class Entries:
         first = self._entry("run", ran.id, {**state, "ended": None, "verdict": None}, at=began)
         if begins:
             self._note([first])
+        log = self._log.bind(run=ran.id, command=command)
+        log.info("run began", asked=asked)
         try:
             yield ran
         except LantaiError as error:
@@ -191,6 +194,7 @@ class Entries:
                 **({"reason": ran.reason} if ran.reason else {}), **ran.counts,
             }  # fmt: skip
             self._note([self._entry("run", ran.id, last, at=self._now(), replaces=(first.id,) if begins else ())])
+            log.info("run ended", verdict=ran.verdict, reason=ran.reason, **ran.counts)
 
     @contextmanager
     def replicating(self, source: str, target: str) -> Iterator[Callable[[PackageId, int], None]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gettext
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 
@@ -52,6 +53,17 @@ def use(language: str) -> None:
 
 def language() -> str:
     return _chosen[0]
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """As use, for a while."""
+    before = language()
+    use(name)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def of_environment(environment: Mapping[str, str]) -> str:

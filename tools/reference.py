@@ -146,6 +146,7 @@ def configuration() -> str:
         "| `LANTAI_HOME` | the home, where `--home` is not given |",
         "| `LANTAI_BY` | who does this, where `--by` is not given |",
         "| `LANTAI_LANG` | `zh` or `en`, where `--lang` is not given; then `LANG`, then `[archive] language` |",
+        "| `LANTAI_SMTP_PASSWORD`, `LANTAI_WEBHOOK_TOKEN` | in the place of the files that `[tell]` names |",
         "| `NO_COLOR` | set to anything: no colours |",
         "| `LANTAI_<TABLE>__<KEY>` | takes the place of a line of lantai.toml |\n",
     ]

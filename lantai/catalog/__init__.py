@@ -38,6 +38,7 @@ from .rows import (
     Check,
     Checks,
     Copy,
+    Coverage,
     FileRow,
     Found,
     Held,
@@ -56,6 +57,7 @@ __all__ = [
     "Check",
     "Checks",
     "Copy",
+    "Coverage",
     "FileRow",
     "Found",
     "Held",
@@ -69,8 +71,6 @@ Row = TypeVar("Row")
 Last = TypeVar("Last")
 Part = TypeVar("Part")
 
-_LEVELS = ("listing", "server", "full")
-"""Of a check, each closer than the one before."""
 _PAGE = 500
 """Rows that one short read takes; iterating holds no lock and no snapshot between two of them."""
 
@@ -188,14 +188,18 @@ class Catalog:
         """Every package that lies in the store of that name: when it was checked at that level or a closer one; None:
         never, or it was not whole then. These first, then from the longest ago.
         """
-        levels = _LEVELS[_LEVELS.index(level) :]
 
         def page(
             connection: Connection, last: tuple[str, str] | None, size: int
         ) -> list[tuple[PackageId, datetime | None]]:
-            return journal.last_checked(connection, store, levels, last or ("", ""), size)
+            return journal.last_checked(connection, store, level, last or ("", ""), size)
 
         return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
+
+    def covered(self, store: str, level: str, before: datetime) -> Coverage:
+        """How far the packages that lie in the store of that name are checked; before: what is overdue."""
+        with self._database.reading() as connection:
+            return journal.covered(connection, store, level, before)
 
     def runs(self) -> Iterator[Run]:
         """Each as its newest entry has it, the newest first."""

@@ -32,7 +32,7 @@ from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import Pen
-from .rows import Check, Checks, Held
+from .rows import Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
 _NAME = (
@@ -89,15 +89,24 @@ def checks(connection: Connection, package: str) -> list[Check]:
     return [Check(row.store, row.level, row.at, row.valid, row.software) for row in connection.execute(mine)]
 
 
+_LEVELS = ("listing", "server", "full")
+"""Of a check, each closer than the one before."""
+
+
+def closer(level: str) -> ColumnElement[bool]:
+    """At that level, or a closer one."""
+    return t.checked.c.level.in_(_LEVELS[_LEVELS.index(level) :])
+
+
 def last_checked(
-    connection: Connection, store: str, levels: Sequence[str], after: tuple[str, str], limit: int
+    connection: Connection, store: str, level: str, after: tuple[str, str], limit: int
 ) -> list[tuple[PackageId, datetime | None]]:
-    """Of the packages that lie in the store: when each was checked at one of the levels and found whole, if its newest
-    check there found it so; never, and longest ago, first.
+    """Of the packages that lie in the store: when each was checked at that level or a closer one and found whole, if its
+    newest check there found it so; never, and longest ago, first.
     """
     held = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
     is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)
-    mine = and_(is_its, t.checked.c.level.in_(levels), t.checked.c.valid)
+    mine = and_(is_its, closer(level), t.checked.c.valid)
     newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
     at = func.coalesce(newest, "")
     asked = (
@@ -142,6 +151,19 @@ def checks_by_hour(connection: Connection, level: str) -> Iterator[Checks]:
         yield Checks(
             datetime.strptime(row.hour, "%Y-%m-%dT%H").replace(tzinfo=UTC), row.store, bool(row.valid), row.found
         )
+
+
+def covered(connection: Connection, store: str, level: str, before: datetime) -> Coverage:
+    """See Catalog.covered. One look at each package, whatever their number."""
+    lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)
+    mine = and_(is_its, closer(level), t.checked.c.valid)
+    newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
+    each = select(newest.label("at")).select_from(t.packages).where(lies.exists()).subquery()
+    late = func.count().filter(each.c.at < t.instant(before))
+    row = connection.execute(select(func.count(), func.count(each.c.at), late, func.min(each.c.at))).one()
+    oldest = datetime.fromisoformat(row[3]) if row[3] else None
+    return Coverage(store, level, row[0], row[0] - row[1], row[2], oldest)
 
 
 def agent_named(connection: Connection, name: str) -> str | None:

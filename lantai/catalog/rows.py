@@ -62,6 +62,18 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far the packages that lie in the store of that name are checked at that level, or a closer one."""
+
+    store: str
+    level: str
+    packages: int
+    unproven: int  # never checked, or not whole when last checked
+    overdue: int  # whole, but that is longer ago than was asked for
+    oldest: datetime | None  # of those that were whole, the check that is longest ago
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
     """A record, where it stands, and how much is below it."""
 

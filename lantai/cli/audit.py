@@ -78,10 +78,12 @@ def audit(
         output = session.output(archive)
         what: What = "all" if everything else "due" if due else tuple(package_of(archive, text) for text in packages)
         stores = (store,) if store else tuple(one.name for one in archive.settings.store)
-        with metered() as meter:
-            asked = Asked(what, stores, level or archive.settings.fixity.level, repair=not no_repair, budget=budget)
-            outcome = archive.audits.run(asked, progress=meter)
-        tell_unnoted(archive)
+        try:
+            with metered() as meter:
+                asked = Asked(what, stores, level or archive.settings.fixity.level, repair=not no_repair, budget=budget)
+                outcome = archive.audits.run(asked, progress=meter)
+        finally:
+            tell_unnoted(archive)
     report(output, outcome)
     return outcome.exit_code
 

@@ -93,9 +93,11 @@ def _report(
 
 
 def tell_unnoted(archive: Archive) -> None:
-    """What was done and could not be entered in the journal."""
+    """What was done and could not be entered in the journal, or told."""
     for error in archive.entries.unnoted:
         note(_("this could not be entered in the journal: {reason}").format(reason=error), "yellow")
+    for error in (*archive.telling.unsent, *archive.log.unwritten):
+        note(str(error), "yellow")
 
 
 def _tell(output: Output, verdict: Verdict, store: str, name: str) -> None:
