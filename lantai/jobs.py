@@ -38,10 +38,13 @@ def next_time(timetable: Timetable, now: datetime) -> datetime | None:
     return min((next(CronSim(line, now)) for line in timetable.values() if line), default=None)
 
 
-def run_due(home: Path, *, by: str, failed: Callable[[str, LantaiError], None]) -> Iterator[Run]:
+def run_due(
+    home: Path, *, by: str, failed: Callable[[str, LantaiError], None], after: Callable[[Archive], None]
+) -> Iterator[Run]:
     """Run what is due, one after the other, each in an archive opened anew, so that what lantai.toml says now counts.
 
-    What each came to, from the journal; failed: told of what ended otherwise. It is due again at its next time.
+    What each came to, from the journal; failed: told of what ended otherwise, which is due again at its next time;
+    after: called when a task has ended.
     """
     with Archive(home, by=by) as archive:
         timetable, now = archive.settings.worker.timetable(), datetime.now(archive.zone)
@@ -52,6 +55,7 @@ def run_due(home: Path, *, by: str, failed: Callable[[str, LantaiError], None]) 
                 TASKS[name](archive)
             except LantaiError as error:
                 failed(name, error)
+            after(archive)
             yield from (run for run in _newest(archive) if run.command == name)
 
 

@@ -101,8 +101,8 @@ def closer(level: str) -> ColumnElement[bool]:
 def last_checked(
     connection: Connection, store: str, level: str, after: tuple[str, str], limit: int
 ) -> list[tuple[PackageId, datetime | None]]:
-    """Of the packages that lie in the store: when each was checked at that level or a closer one and found whole, if its
-    newest check there found it so; never, and longest ago, first.
+    """Of the packages that lie in the store: when each was checked at that level or a closer one and found whole, if
+    its newest check there found it so; never, and longest ago, first.
     """
     held = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
     is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)

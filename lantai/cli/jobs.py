@@ -15,6 +15,7 @@ from ..errors import LantaiError
 from ..jobs import next_time, only_worker, run_due
 from ..messages import N_, _
 from ..model import Run
+from .keep import tell_unnoted
 from .output import note
 from .shell import Command, Session, common, option
 
@@ -79,7 +80,7 @@ def worker(session: Session, once: bool) -> int:
     try:
         with only_worker(home):
             while True:
-                for run in run_due(home, by=session.person(), failed=failed):
+                for run in run_due(home, by=session.person(), failed=failed, after=tell_unnoted):
                     output.object(_shape(run))
                     verdict = _(_VERDICTS[run.verdict]) if run.verdict else _("not ended")
                     output.say(f"{output.time(run.began)}  {run.command}: {verdict}")
