@@ -7,12 +7,11 @@ import secrets
 import tempfile
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +22,10 @@ from . import config
 from . import ingest as ingesting
 from .access import Exposure
 from .audits import Audits
-from .catalog import Catalog, Copy
+from .catalog import Catalog
+from .copies import Copies, Replicated
 from .entries import Entries, person_of
-from .errors import LantaiError, UsageError
+from .errors import UsageError
 from .formats import Identifier
 from .formats.apart import Apart
 from .ingest import Given, Ingested
@@ -43,10 +43,9 @@ from .reports.loss import Faults
 from .storage.identity import Identity
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
-from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
-from .storage.workers import Progress, unheard
+from .storage.workers import Progress
 from .stores import Stores, record
 from .telling.log import Log
 from .telling.telling import Telling, Way
@@ -73,18 +72,6 @@ class Updated:
     version: int
     missing: tuple[str, ...]
     warnings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Replicated:
-    """What became of package in store: so many versions were copied, or the error. package None: of the whole store,
-    and the journal's segments that were.
-    """
-
-    package: PackageId | None
-    store: str
-    versions: int
-    error: LantaiError | None
 
 
 class Archive:
@@ -151,7 +138,7 @@ class Archive:
                 scribe=self._scribe(),
                 progress=progress,
             )
-        missing, findings = self._spread(done.package)
+        missing, findings = self._copies.spread(done.package)
         told = replace(done, missing=missing, warnings=(*done.warnings, *findings))
         return replace(told, status="pending") if missing else told
 
@@ -177,7 +164,7 @@ class Archive:
                 scratch=scratch,
                 progress=progress,
             )
-        return Updated(number, *self._spread(package))
+        return Updated(number, *self._copies.spread(package))
 
     @cached_property
     def _identifier(self) -> Identifier:
@@ -210,34 +197,9 @@ class Archive:
 
     # -- keep
 
-    def _spread(self, package: PackageId) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
-        """Bring every copy up to the primary's head of package. The required stores that lack it now, and why."""
-        missing: list[str] = []
-        findings: list[Finding] = []
-        self._note_primary(package)
-        for one in self.stores.copies:
-            try:
-                self._copy(package, self.root, self.stores.root(one.name, found=True), one.name, unheard)
-            except LantaiError as error:
-                findings.append(Finding.of("copy-missing", one.name, reason=error.what))
-                if one.required:
-                    missing.append(one.name)
-        return tuple(missing), tuple(findings)
-
-    def _copy(self, package: PackageId, source: Root, target: Root, name: str, progress: Progress) -> int:
-        """How many versions the store name lacked."""
-        copied = list(copy_package(source, target, package, progress=progress))
-        if self.catalog.version_of(package):
-            self.catalog.keep(package, (Copy(one.number, name, one.since) for one in copied))
-        return sum(one.outcome == "copied" for one in copied)
-
-    def _note_primary(self, package: PackageId) -> None:
-        known = {one.number for one in self.catalog.copies(package) if one.store == self.stores.primary}
-        lacking = [number for number in range(1, self.root.head(package) + 1) if number not in known]
-        since = [self.root.store.stat(self.root.inventory_key(package, number)).modified for number in lacking]
-        self.catalog.keep(
-            package, (Copy(number, self.stores.primary, at) for number, at in zip(lacking, since, strict=True))
-        )
+    @cached_property
+    def _copies(self) -> Copies:
+        return Copies(self.stores, self.catalog, self.entries)
 
     def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
         """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.
@@ -247,41 +209,11 @@ class Archive:
         asked = {"from": source or self.stores.primary, "to": target or "every copy"}
         with self.entries.running("replicate", asked, software=self.software.id, begins=False) as ran:
             failed = 0
-            for one in self._replicate(source or self.stores.primary, target, progress):
+            for one in self._copies.replicate(source or self.stores.primary, target, progress):
                 failed += one.error is not None
                 yield one
             if failed:
                 ran.verdict, ran.counts = "faults", {"faults": failed}
-
-    def _replicate(self, source: str, target: str | None, progress: Progress) -> Iterator[Replicated]:
-        origin = self.stores.root(source)
-        yield from self._merge([target] if target else [one.name for one in self.settings.store])
-        for name in [target] if target else [one.name for one in self.stores.copies]:
-            if name == source:
-                raise UsageError(
-                    _("a store cannot be copied to itself"), subject=name,
-                    remedy=_("Name two with --from and --to; the first is by default the primary."),
-                )  # fmt: skip
-            try:
-                root = self.stores.root(name, found=True)
-            except LantaiError as error:
-                yield Replicated(None, name, 0, error)
-                continue
-            with self.entries.replicating(source, name) as note:
-                for package in origin.packages():
-                    try:
-                        copied = self._copy(package, origin, root, name, progress)
-                    except LantaiError as error:
-                        yield Replicated(package, name, 0, error)
-                    else:
-                        note(package, copied)
-                        yield Replicated(package, name, copied, None)
-
-    def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
-        """Of the journal, what any store lacks and another, or the home, has."""
-        for name, segments in sorted(Counter(name for name, _key in self.entries.merge(names)).items()):
-            yield Replicated(None, name, segments, None)
-        self.entries.catch_up()
 
     def settle(self) -> list[Settled]:
         """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with; send
@@ -307,7 +239,7 @@ class Archive:
             for one in settled:
                 if one.outcome == "completed":
                     self.index(one.package)
-                    self._note_primary(one.package)
+                    self._copies.note_primary(one.package)
                 yield one
 
     def index(self, package: PackageId) -> None:
@@ -355,7 +287,7 @@ class Archive:
     @cached_property
     def telling(self) -> Telling:
         return Telling(
-            self.home, tuple(self._ways()), self.log, self._write_figures,
+            self.home, self._ways(), self.log, self._write_figures,
             repeat=config.days(self.settings.tell.repeat), language=self.settings.archive.language,
             called=self.settings.archive.name or str(self.home), now=self._now,
         )  # fmt: skip
@@ -379,25 +311,13 @@ class Archive:
 
             write(self.home / file, self.figures())
 
-    def _ways(self) -> Iterator[Way]:
+    def _ways(self) -> tuple[Way, ...]:
         settings = self.settings.tell
         if not settings.mail_to and not settings.webhook:
-            return
-        from .telling.ways import Mail, Webhook  # noqa: PLC0415
+            return ()
+        from .telling.ways import ways  # noqa: PLC0415
 
-        password = self._secret(config.SMTP_PASSWORD, settings.smtp_password_file)
-        for to in settings.mail_to:
-            assert settings.mail_from
-            assert settings.smtp
-            yield Mail(to, settings.mail_from, settings.smtp, settings.smtp_security, settings.smtp_user, password)
-        if settings.webhook:
-            file = settings.webhook_token_file
-            # The file's token is refused with the settings; one of the environment is not sent in the open either.
-            token = self._secret(config.WEBHOOK_TOKEN, file) if config.is_private(settings.webhook) else lambda: None
-            yield Webhook(settings.webhook, token)
-
-    def _secret(self, variable: str, file: str | None) -> Callable[[], str | None]:
-        return partial(config.secret, variable, self.home / file if file else None)
+        return tuple(ways(settings, self.home))
 
     def set_access(
         self, record: RecordId, access: Access, *, reason: str, ground: str, clause: str

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from functools import partial
 from http.client import HTTPException
+from pathlib import Path
 from typing import Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from .. import config
 from ..errors import StoreUnavailable
 from ..messages import _
 from .message import Message
@@ -137,3 +140,21 @@ def _unsent(name: str, reason: str) -> StoreUnavailable:
         _("could not be told ({reason})").format(reason=reason), subject=name,
         remedy=_("It is tried again after the next run; lantai check-telling tries it now."),
     )  # fmt: skip
+
+
+def ways(settings: config.TellSettings, home: Path) -> Iterator[Mail | Webhook]:
+    """What [tell] names."""
+
+    def secret(variable: str, file: str | None) -> Callable[[], str | None]:
+        return partial(config.secret, variable, home / file if file else None)
+
+    password = secret(config.SMTP_PASSWORD, settings.smtp_password_file)
+    for to in settings.mail_to:
+        assert settings.mail_from
+        assert settings.smtp
+        yield Mail(to, settings.mail_from, settings.smtp, settings.smtp_security, settings.smtp_user, password)
+    if settings.webhook:
+        file = settings.webhook_token_file
+        # The file's token is refused with the settings; one of the environment is not sent in the open either.
+        token = secret(config.WEBHOOK_TOKEN, file) if config.is_private(settings.webhook) else lambda: None
+        yield Webhook(settings.webhook, token)
