@@ -62,7 +62,7 @@ def jobs(session: Session, limit: int) -> int:
     cls=Command,
     help=N_("Do what is due, again and again: audit, replicate and clean, at the times that [worker] of lantai.toml "
             "says.\n\n"
-            "What was missed while no worker ran is made up for, once. Run it as a service (examples/systemd), one for "
+            "What was missed while no worker ran is made up for, once. Run it as a service (examples/nightly), one for "
             "each home."),
     examples=("lantai worker", "lantai worker --once"),
 )  # fmt: skip
