@@ -39,12 +39,13 @@ from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, rebuild
 from .storage.identity import Identity
+from .storage.journal.verify import Keep
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
 from .storage.ocfl.copy import copy_package
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
-from .stores import Stores, record
+from .stores import Stores, keeping, record
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -271,9 +272,13 @@ class Archive:
 
     def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
         """Of the journal, what any store lacks and another, or the home, has."""
-        for name, segments in sorted(Counter(name for name, _key in self.entries.merge(names)).items()):
+        given = Counter(name for name, _key in self.entries.merge(names, keep=self._kept))
+        for name, segments in sorted(given.items()):
             yield Replicated(None, name, segments, None)
         self.entries.catch_up()
+
+    def _kept(self, store: str) -> Keep:
+        return keeping(self.home, store, self._now())
 
     def settle(self) -> list[Settled]:
         """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with; send

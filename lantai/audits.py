@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,21 +16,20 @@ from typing import Any, Literal, TypeAlias
 from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, LantaiError, NotFound
-from .fixity.audit import Level, audit, catalog_to_store, store_to_catalog, store_to_store
+from .fixity.audit import Level, catalog_to_store, store_to_catalog, store_to_store
 from .fixity.control import Missed
 from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
-from .fixity.repair import Keep, repair
 from .fixity.run import Segment, run
-from .messages import _
 from .model import Finding, PackageId
 from .package.index import index
+from .repairs import Repairs
+from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
-from .storage.linux import unavailable
 from .storage.ocfl import Root
 from .storage.workers import Progress
-from .stores import Stores, write_chunks
+from .stores import Stores
 
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
@@ -84,6 +81,7 @@ class Audits:
     ) -> None:  # fmt: skip
         self._home, self._stores, self._catalog, self._entries = home, stores, catalog, entries
         self._every, self._software, self._now = every, software, now
+        self._repairs = Repairs(home, stores, catalog, entries, now=now)
 
     def run(self, asked: Asked, *, progress: Progress) -> Outcome:
         """Audit, enter what counts in the journal, repair. A store that cannot be reached is told of in the outcome.
@@ -93,22 +91,36 @@ class Audits:
         """
         for store in asked.stores:
             self._stores.place(store)  # UsageError: there is none of that name
-        # Before anything is entered: that would put back what is missing at the end of a chain.
-        journal = tuple(self._of_journal(asked))
+        # Before anything is entered: that would put back what is missing at the end of a chain, and needs a whole one.
+        faults, done = self._first(asked)
         since = self._broken_off(asked)
         with self._entries.running("audit", asked.state(since), software=self._software) as ran:
-            outcome = self._audited(asked, since, journal, progress)
+            self._repairs.enter(done)
+            outcome = self._audited(asked, since, faults, progress)
             if asked.repair and not outcome.missed:
                 outcome = self._repaired(outcome, progress)
+            outcome = outcome.with_done(done)
             ran.verdict, ran.counts = outcome.verdict, outcome.counts
             ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
             return outcome
 
-    def _of_journal(self, asked: Asked) -> Iterator[Fault]:
+    def _first(self, asked: Asked) -> tuple[list[Fault], list[Repaired | Lost]]:
+        """Whose each store is, and the journal: what was wrong, and what became of it."""
+        faults: list[Fault] = []
+        done: list[Repaired | Lost] = []
+        for store in asked.stores:
+            if error := self._stores.misidentified(store):
+                faults.append(Fault(store, None, Finding.of("store-identity", KEY, reason=error.what)))
+                done += [self._repairs.identity(store)] if asked.repair else []
         if asked.what == "all":
-            for name, finding in self._entries.verify({}):
-                if name in (*asked.stores, HOME):
-                    yield Fault(name, None, finding)
+            of_journal = [
+                Fault(name, None, finding)
+                for name, finding in self._entries.verify({})
+                if name in (*asked.stores, HOME)
+            ]
+            done += self._repairs.journal(of_journal) if asked.repair and of_journal else []
+            faults += of_journal
+        return faults, done
 
     def _broken_off(self, asked: Asked) -> datetime | None:
         """When a run of the same kind began that did not come to its end; None: the newest one did."""
@@ -211,50 +223,24 @@ class Audits:
                 yield None, finding
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
-        """What the audits found, each package from a store that has it whole."""
+        """What the audits found, entered as it is done: first what lies beside packages."""
+        beside: dict[str, list[Finding]] = {}
         found: dict[tuple[str, PackageId], list[Finding]] = {}
         for one in outcome.faults:
-            if one.package is not None and one.finding.code not in ("audit-diverged", "audit-lost"):
+            if one.package is None and one.finding.code in ("store-file", "store-stray"):
+                beside.setdefault(one.store, []).append(one.finding)
+            elif one.package is not None and one.finding.code != "audit-diverged":
                 found.setdefault((one.store, one.package), []).append(one.finding)
-        repaired, lost = [], []
+        for store, findings in beside.items():
+            done = tuple(self._repairs.beside(store, findings))
+            self._repairs.enter(done)
+            outcome = outcome.with_done(done)
         for (store, package), findings in found.items():
-            try:
-                repaired.append(self._repair(store, package, findings, progress=progress))
-            except LantaiError as error:
-                lost.append(Lost(store, package, error.what))
-        return replace(outcome, repaired=tuple(repaired), lost=tuple(lost))
-
-    def _repair(self, store: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
-        """Make a package in a store whole again, from the first other store that has it whole by a full audit.
-
-        What was damaged is kept in HOME/damaged. Raises Damaged (no other store has it whole; Diverged).
-        """
-        target = self._stores.root(store)
-        with ThreadPoolExecutor() as threads:
-            for other, source in self._stores.reachable():
-                if other == store or not audit(source, package, "full", threads=threads, progress=progress).valid:
-                    continue
-                keys = tuple(repair(target, source, package, findings, keep=self._kept(store)))
-                after = audit(target, package, "full", threads=threads, progress=progress)
-                if keys:
-                    self._entries.repaired(package, store=store, source=other, keys=keys, valid=after.valid)
-                return Repaired(store, package, other, keys, after.valid)
-        raise Damaged(
-            _("no other store that can be reached has this package whole"), subject=package,
-            remedy=_("Nothing was changed. Bring another copy back, from a backup too, and run the audit again."),
-        )  # fmt: skip
-
-    def _kept(self, store: str) -> Keep:
-        """Damaged bytes are kept by store, second and key, until a person removes them."""
-        folder = self._home / "damaged" / store / f"{self._now():%Y%m%dT%H%M%SZ}"
-
-        def keep(key: str, chunks: Iterable[bytes]) -> None:
-            try:
-                write_chunks(folder / key, chunks)
-            except OSError as error:
-                raise unavailable(error, os.fsencode(folder / key)) from error
-
-        return keep
+            became, seen = self._repairs.package(store, package, findings, progress=progress)
+            self._repairs.enter([became])
+            more = tuple(Fault(store, package, finding) for finding in seen)
+            outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])
+        return outcome
 
 
 class _Spending:
