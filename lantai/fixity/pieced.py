@@ -6,6 +6,7 @@ import heapq
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
@@ -88,9 +89,9 @@ class Pieced:
         return self._root_of(key).store.open(key, start, stop)
 
     def stat(self, key: str) -> Stat:
-        root, own = self._inventories.get(key, (self._roots[0], ""))
-        if own:
-            return root.store.stat(own)
+        if key in self._inventories:
+            root, own = self._inventories[key]
+            return replace(root.store.stat(own), key=key)
         if key in self._small:
             return Stat(key, len(self._small[key]), datetime.now(UTC), None)
         return self._root_of(key).store.stat(key)

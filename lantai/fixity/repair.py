@@ -54,12 +54,17 @@ def repair(target: Root, source: Root, package: PackageId, findings: Iterable[Fi
     yield from _root_pair(one, head)
     # Last, for until the inventories are whole nothing here can tell what is too much. What a draft left is clean's.
     for key in (finding.subject for finding in findings if finding.code == "E023"):
-        of_draft = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
-        if not of_draft and not source.exists(key) and target.exists(key):
+        if not _is_of_draft(one, key) and not source.exists(key) and target.exists(key):
             keep(key, target.chunks(key))
             target.store.delete(key)
             yield key
     target.store.sync()
+
+
+def _is_of_draft(one: _Object, key: str) -> bool:
+    """Whether it lies where a draft wrote that may yet be settled. Of one that became its version nothing is to come."""
+    match = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
+    return match is not None and not one.source.is_ours(one.package, int(match[1]), match[2])
 
 
 def _require_same(one: _Object, head: int) -> None:

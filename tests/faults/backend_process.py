@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import boto3
@@ -25,6 +26,7 @@ import lantai.stores
 from lantai import cli
 from lantai.archive import Archive
 from lantai.errors import LantaiError
+from lantai.fixity import run
 from lantai.ingest.update import Change
 from lantai.model import PackageId
 from lantai.storage import Bucket, Store, open_store
@@ -63,6 +65,17 @@ def timed(*, home: str, words: Sequence[str], told: str, after: float) -> int:
     signal.setitimer(signal.ITIMER_REAL, 0)
     Path(f"{told}.seconds").write_text(str(time.monotonic() - began))
     return code
+
+
+def auditing(*, home: str, words: Sequence[str], told: str, after: float, segment: int) -> int:
+    """As timed, of an audit in this one process, in segments of so many packages; it dies by SIGKILL."""
+    setattr(run, "_ALONE", 1000)  # noqa: B010
+    setattr(run, "_SEGMENT", segment)  # noqa: B010
+    killer = Timer(after, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    killer.daemon = True
+    if after:
+        killer.start()
+    return timed(home=home, words=words, told=told, after=0)
 
 
 def _mortal(store: Store, is_its_hour: Callable[[], bool], when: str) -> Store:
@@ -134,7 +147,7 @@ def _unheard(_files: int, _octets: int) -> None: ...
 
 
 DOES: Mapping[str, Callable[..., int]] = {
-    "command": command, "timed": timed, "updating": updating, "cleaning": cleaning,
+    "command": command, "timed": timed, "auditing": auditing, "updating": updating, "cleaning": cleaning,
 }  # fmt: skip
 
 
