@@ -31,6 +31,8 @@ def jobs(session: Session, limit: int) -> int:
         runs = list(islice(archive.catalog.runs(), limit))
         for run in runs:
             output.object(_shape(run))
+        if output.as_json:
+            return 0
         if not runs:
             output.say(_("There was no run yet."))
             return 0
