@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, LantaiError, NotFound
-from .fixity.audit import Level, catalog_to_store, store_to_catalog, store_to_store
+from .fixity.audit import Level, Verdict, catalog_to_store, is_being_copied, store_to_catalog, store_to_store
 from .fixity.control import Missed
 from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
@@ -154,6 +154,7 @@ class Audits:
                 for segment in run(
                     root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random()
                 ):  # fmt: skip
+                    segment = self._held(store, root, segment)
                     self._enter(store, asked.level, segment)
                     missed += segment.missed
                     for one in segment.verdicts:
@@ -162,7 +163,8 @@ class Audits:
                             (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
                 if asked.what != "due":
                     known = None if asked.what == "all" else asked.what
-                    faults += [Fault(store, *one) for one in self._beside(store, root, known)]
+                    told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
+                    faults += [Fault(store, *one) for one in self._beside(store, root, known) if one[0] not in told]
             except LantaiError as error:
                 away.append((store, str(error)))
         return Outcome(
@@ -207,17 +209,29 @@ class Audits:
                 for verdict in segment.verdicts:
                     note(verdict.package, verdict.findings)
 
+    def _held(self, store: str, root: Root, segment: Segment) -> Segment:
+        """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
+        back yesterday's versions, whole, has not kept the package.
+        """
+        behind = dict(catalog_to_store(self._catalog, (one.package for one in segment.verdicts), root, store))
+        primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
+
+        def held(verdict: Verdict) -> Verdict:
+            package, findings = verdict.package, list(verdict.findings)
+            if primary is not None and store != self._stores.primary:
+                findings = [one for one in findings if not is_being_copied(root, primary, package, one)]
+                findings += store_to_store(root, primary, package)
+            findings += [behind[package]] if package in behind else []
+            return replace(verdict, findings=tuple(findings))
+
+        return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
+
     def _beside(
         self, store: str, root: Root, packages: Sequence[PackageId] | None
     ) -> Iterator[tuple[PackageId | None, Finding]]:
-        """What only holding a store against the catalogue, the primary and the home can find; None: of no package."""
+        """What no audit of a package can find: packages of which the store has nothing; None: of no package."""
         known = (row.id for row in self._catalog.packages()) if packages is None else packages
         yield from catalog_to_store(self._catalog, known, root, store)
-        if store != self._stores.primary:
-            primary = self._stores.root(self._stores.primary)
-            for package in packages or root.packages():
-                for finding in store_to_store(root, primary, package):
-                    yield package, finding
         if packages is None:
             for finding in self._stores.judge(store, root):
                 yield None, finding

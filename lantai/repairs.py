@@ -100,7 +100,8 @@ class Repairs:
                     seen += (one for one in after.findings if one.fatal and one not in (*findings, *seen))
         except LantaiError as error:
             return Lost(store, package, package, error.what), ()
-        return Repaired(store, package, name, tuple(keys), after.valid), tuple(seen)
+        is_whole = after.valid and highest(target, package) >= known
+        return Repaired(store, package, name, tuple(keys), is_whole), tuple(seen)
 
     def _source(
         self, store: str, target: Root, package: PackageId, known: int, threads: ThreadPoolExecutor, progress: Progress

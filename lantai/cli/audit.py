@@ -130,6 +130,9 @@ def report(output: Output, outcome: Outcome) -> None:
         elif done.valid:
             words = _("{store} {package}: repaired, and whole by a full audit; what was damaged lies in damaged/")
             output.say(words.format(store=done.store, package=short(done.package)), "green")
+        else:
+            words = _("{store} {package}: written anew, and still not whole; does the store keep what it is given?")
+            output.say(words.format(store=done.store, package=short(done.package)), "bold red")
     for store, reason in outcome.away:
         note(_("{store} was not audited: {reason}").format(store=store, reason=reason), "red")
     if outcome.before:

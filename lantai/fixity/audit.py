@@ -20,6 +20,7 @@ from ..errors import Damaged, NotFound
 from ..model import Finding, PackageId
 from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
 from ..storage.ocfl.inventory import sidecar
+from ..storage.ocfl.layout import DRAFT_CONTENT
 from ..storage.ocfl.validate import packages as packages_in
 from ..storage.ocfl.validate import structure
 from ..storage.workers import Progress
@@ -161,6 +162,16 @@ def store_to_store(root: Root, other: Root, package: PackageId) -> Iterator[Find
             mine, theirs = (whole(one, one.inventory_key(package, number)) for one in (root, other))
             if None not in (mine, theirs) and mine != theirs:
                 yield Finding.of("audit-diverged", root.inventory_key(package, number))
+
+
+def is_being_copied(root: Root, primary: Root, package: PackageId, finding: Finding) -> bool:
+    """Whether what is too much in a copy is content of a version that the primary has, and the copy not yet."""
+    match = finding.code == "E023" and DRAFT_CONTENT.match(finding.subject.removeprefix(f"{root.object_key(package)}/"))
+    if not match:
+        return False
+    with suppress(Damaged, NotFound):  # an audit of the package tells
+        return root.head(package) < int(match[1]) <= primary.head(package) and primary.exists(finding.subject)
+    return False
 
 
 def whole(root: Root, key: str) -> str | None:

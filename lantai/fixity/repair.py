@@ -62,7 +62,7 @@ def repair(target: Root, source: Root, package: PackageId, findings: Iterable[Fi
 
 
 def _is_of_draft(one: _Object, key: str) -> bool:
-    """Whether it lies where a draft wrote that may yet be settled. Of one that became its version nothing is to come."""
+    """Whether it lies where a draft wrote that may yet be settled: of one that became its version nothing comes."""
     match = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
     return match is not None and not one.source.is_ours(one.package, int(match[1]), match[2])
 
