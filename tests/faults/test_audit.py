@@ -51,6 +51,7 @@ __all__ = ["processes"]  # a fixture
 
 THINGS = 100
 KILLS = 200 if FULL else 25
+REPAIRS = 100 if FULL else 12
 PACKAGES = 5
 
 
@@ -340,13 +341,64 @@ def entered(lantai: Lantai, kind: str) -> list[dict[str, Any]]:
     return [one for one in lantai("journal", "list", "--json").objects if one["kind"] == kind]
 
 
-def begin(server: Any, lantai: Lantai, told: Path, after: float) -> int:
-    """An audit of all in segments of two packages, killed after so many seconds; its exit code."""
+def begin(server: Any, lantai: Lantai, told: Path, *, after: float = 0, at: int = 0, when: str = "before") -> int:
+    """An audit of all in segments of two packages, killed after some seconds, or at a change of a store; its code."""
     told.parent.mkdir(exist_ok=True)
     words = {"words": ["audit", "--all", "--json"], "after": after, "segment": 2, "home": str(lantai.folder)}
-    return ask_process(
-        server, wait=ask_process(server, do="auditing", told=str(told), environment={**ENVIRONMENT}, **words)
-    )
+    words |= {"at": at, "when": when, "told": str(told), "environment": {**ENVIRONMENT}}
+    return ask_process(server, wait=ask_process(server, do="auditing", **words))
+
+
+@FILES
+def test_a_repair_killed_anywhere_leaves_nothing_half_done(
+    archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_ALONE", 1000)
+    assert archive("audit", "--all", "--json").code == 0  # the journal knows where the stores lie now
+    stores = {"local": open_store(archive.folder / "store"), "second": open_store(tmp_path / "second")}
+    changes, killed = 0, 0
+    for number in range(REPAIRS + 1):
+        whole = {name: lying(store) for name, store in stores.items()}
+        damaged, segments = Counter[bytes](), [key for key in whole["local"] if key.startswith("journal/")]
+        some = [key for key in sorted(whole["local"]) if key.startswith("ocfl/")]
+        chosen = [*chance.sample(some, 5), "schemas/mets-1.12.xsd", "store.json", chance.choice(segments)]
+        for key in chosen:
+            store = chance.choice(list(stores.values()))
+            put(store, key, f"harmed {number} {key}".encode())
+            damaged[f"harmed {number} {key}".encode()] += 1
+        put(stores["second"], "schemas/extra", f"extra {number}".encode())
+        damaged[f"extra {number}".encode()] += 1
+        # The first lives, and tells how many changes there are.
+        at, when = chance.randint(1, changes) if changes else 0, chance.choice(["before", "after"])
+        code = begin(processes, archive, tmp_path / "told" / f"repair-{number}", at=at, when=when)
+        assert code in (1, -signal.SIGKILL), (tmp_path / "told" / f"repair-{number}.err").read_text()
+        killed += code == -signal.SIGKILL
+        changes = changes or int((tmp_path / "told" / f"repair-{number}.changes").read_text())
+        done = archive("audit", "--all", "--json")
+        assert done.object["lost"] == [], done
+        assert done.object["not_reached"] == []
+        assert archive("audit", "--all", "--json").code == 0
+        for name, store in stores.items():
+            now = lying(store)
+            assert {key: now.get(key) for key in whole[name]} == whole[name]
+            assert {key for key in now.keys() - whole[name].keys() if not key.startswith("journal/")} == set()
+        aside = archive.folder / "damaged"
+        kept_aside = Counter(one.read_bytes() for one in aside.rglob("*") if one.is_file() and one.name[0] != ".")
+        assert damaged - kept_aside == Counter()  # perhaps twice, if death came between keeping and repairing
+        shutil.rmtree(aside)
+    assert killed >= REPAIRS * 0.6
+    assert archive("journal", "verify").code == 0
+
+
+@FILES
+def test_what_the_home_lost_of_its_journal_comes_back_from_a_store(kept: Kept) -> None:
+    own = sorted((kept.lantai.folder / "journal").glob("*/*.ndjson"))
+    before = own[1].read_bytes()
+    own[1].write_bytes(before[:-9])
+    done = kept.lantai("audit", "--all", "--json")
+    assert (done.code, {one["store"] for one in done.object["failed"]}) == (1, {"the home"})
+    assert kept.lantai("audit", "--all", "--json").code == 0
+    assert own[1].read_bytes() == before
 
 
 @FILES
@@ -358,7 +410,7 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
     stores = {"local": archive.folder / "store", "second": tmp_path / "second"}
     whole = {name: files_of(place) for name, place in stores.items()}
     packages = len(archive("list", "--json").objects)
-    code = begin(processes, archive, tmp_path / "told" / "whole", 0)
+    code = begin(processes, archive, tmp_path / "told" / "whole")
     assert code == 0, (tmp_path / "told" / "whole.json").read_text() + (tmp_path / "told" / "whole.err").read_text()
     length = float((tmp_path / "told" / "whole.seconds").read_text())
     met: Counter[str] = Counter()
@@ -373,8 +425,7 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
                 (stores[name] / key).write_bytes(b"harmed")
                 harmed.append((name, key))
         checks_before, runs_before = len(entered(archive, "check")), archive("jobs", "--json").objects
-        time.sleep(1 - time.time() % 1)  # the journal tells whole seconds
-        code = begin(processes, archive, tmp_path / "told" / str(number), chance.uniform(0.1, 1) * length)
+        code = begin(processes, archive, tmp_path / "told" / str(number), after=chance.uniform(0.1, 1) * length)
         killed = code == -signal.SIGKILL
         assert killed or code in (0, 1)
         runs = archive("jobs", "--limit", "1000", "--json").objects
@@ -388,14 +439,18 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
         met["begun"] += len(first)
         assert told["checked"] + told["before"] == 2 * packages, told
         assert told["lost"] == []
-        checked = Counter(
-            (one["state"]["store"], one["subject"]["id"]) for one in entered(archive, "check")[checks_before:]
-        )
+        checked: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for one in entered(archive, "check")[checks_before:]:
+            checked.setdefault((one["state"]["store"], one["subject"]["id"]), []).append(one)
         met["went on"] += told["before"] > 0
-        # Every one was entered; twice only what was not whole the first time, or was entered by a run that ended.
+        # Every one was entered; twice only what was not whole the first time, or was looked at in the second in which
+        # the run began that was killed: the journal tells no less.
         assert len(checked) == 2 * packages
         if killed:
-            assert sum(checked.values()) - 2 * packages <= len(harmed) * 2
+            twice = [entries[0] for entries in checked.values() if len(entries) > 1]
+            began = {one["began"][:19] for one in first}
+            assert all(not one["state"]["valid"] or one["at"][:19] in began for one in twice)
+            assert all(len(entries) <= 2 for entries in checked.values())
         for name, place in stores.items():
             assert files_of(place) == whole[name], harmed
         if harmed:
