@@ -199,7 +199,7 @@ class Archive:
 
     @cached_property
     def _copies(self) -> Copies:
-        return Copies(self.stores, self.catalog, self.entries)
+        return Copies(self.home, self.stores, self.catalog, self.entries, now=self._now)
 
     def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
         """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,21 +16,21 @@ from typing import Any, Literal, TypeAlias
 from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, LantaiError, NotFound, StoreUnavailable, UsageError
-from .fixity.audit import Level, audit, catalog_to_store, store_to_catalog, store_to_store
+from .fixity.audit import Level, Verdict, catalog_to_store, is_being_copied, store_to_catalog, store_to_store
 from .fixity.control import Missed
 from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
-from .fixity.repair import Keep, repair
 from .fixity.run import Segment, run
 from .messages import _
 from .model import Budget, Finding, PackageId
 from .package.index import index
+from .repairs import Repairs
+from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
-from .storage.linux import unavailable
 from .storage.ocfl import Root
 from .storage.workers import Progress
-from .stores import Stores, write_chunks
+from .stores import Stores
 from .telling.telling import Telling
 
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
@@ -84,6 +82,7 @@ class Audits:
         self._home, self._stores, self._catalog, self._entries = home, stores, catalog, entries
         self._telling = telling
         self._every, self._software, self._now = every, software, now
+        self._repairs = Repairs(home, stores, catalog, entries, now=now)
 
     def run(self, asked: Asked, *, progress: Progress) -> Outcome:
         """Audit, enter what counts in the journal, repair, tell. A store that cannot be reached stands in the outcome.
@@ -100,13 +99,15 @@ class Audits:
             raise
 
     def _run(self, asked: Asked, progress: Progress) -> Outcome:
-        # Before anything is entered: that would put back what is missing at the end of a chain.
-        journal = tuple(self._of_journal(asked))
+        # Before anything is entered: that would put back what is missing at the end of a chain, and needs a whole one.
+        faults, done = self._first(asked)
         since = self._broken_off(asked)
         with self._entries.running("audit", asked.state(since), software=self._software) as ran:
-            outcome = self._audited(asked, since, journal, progress)
+            self._repairs.enter(done)
+            outcome = self._audited(asked, since, faults, progress)
             if asked.repair and not outcome.missed:
                 outcome = self._repaired(outcome, progress)
+            outcome = outcome.with_done(done)
             ran.verdict, ran.counts = outcome.verdict, outcome.counts
             ran.reason = "; ".join(f"{store}: {reason}" for store, reason in outcome.away)
         self._telling.outcome(asked.kind, outcome, command="audit", run=ran.id)
@@ -124,11 +125,23 @@ class Audits:
                     remedy=_("Choose level listing or full, or --store with one of which lantai check-store says it."),
                 )  # fmt: skip
 
-    def _of_journal(self, asked: Asked) -> Iterator[Fault]:
+    def _first(self, asked: Asked) -> tuple[list[Fault], list[Repaired | Lost]]:
+        """Whose each store is, and the journal: what was wrong, and what became of it."""
+        faults: list[Fault] = []
+        done: list[Repaired | Lost] = []
+        for store in asked.stores:
+            if error := self._stores.misidentified(store):
+                faults.append(Fault(store, None, Finding.of("store-identity", KEY, reason=error.what)))
+                done += [self._repairs.identity(store)] if asked.repair else []
         if asked.what == "all":
-            for name, finding in self._entries.verify({}):
-                if name in (*asked.stores, HOME):
-                    yield Fault(name, None, finding)
+            of_journal = [
+                Fault(name, None, finding)
+                for name, finding in self._entries.verify({})
+                if name in (*asked.stores, HOME)
+            ]
+            done += self._repairs.journal(of_journal) if asked.repair and of_journal else []
+            faults += of_journal
+        return faults, done
 
     def _broken_off(self, asked: Asked) -> datetime | None:
         """When a run of the same kind began that did not come to its end; None: the newest one did."""
@@ -165,6 +178,7 @@ class Audits:
                     root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random(),
                     rate=self._stores.audit_rate(store),
                 ):  # fmt: skip
+                    segment = self._held(store, root, segment)
                     self._enter(store, asked.level, segment)
                     missed += segment.missed
                     for one in segment.verdicts:
@@ -173,7 +187,8 @@ class Audits:
                             (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
                 if asked.what != "due":
                     known = None if asked.what == "all" else asked.what
-                    faults += [Fault(store, *one) for one in self._beside(store, root, known)]
+                    told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
+                    faults += [Fault(store, *one) for one in self._beside(store, root, known) if one[0] not in told]
             except LantaiError as error:
                 away.append((store, str(error)))
         return Outcome(
@@ -218,66 +233,52 @@ class Audits:
                 for verdict in segment.verdicts:
                     note(verdict.package, verdict.findings)
 
+    def _held(self, store: str, root: Root, segment: Segment) -> Segment:
+        """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
+        back yesterday's versions, whole, has not kept the package.
+        """
+        behind = dict(catalog_to_store(self._catalog, (one.package for one in segment.verdicts), root, store))
+        primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
+
+        def held(verdict: Verdict) -> Verdict:
+            package, findings = verdict.package, list(verdict.findings)
+            if primary is not None and store != self._stores.primary:
+                findings = [one for one in findings if not is_being_copied(root, primary, package, one)]
+                findings += store_to_store(root, primary, package)
+            findings += [behind[package]] if package in behind else []
+            return replace(verdict, findings=tuple(findings))
+
+        return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
+
     def _beside(
         self, store: str, root: Root, packages: Sequence[PackageId] | None
     ) -> Iterator[tuple[PackageId | None, Finding]]:
-        """What only holding a store against the catalogue, the primary and the home can find; None: of no package."""
+        """What no audit of a package can find: packages of which the store has nothing; None: of no package."""
         known = (row.id for row in self._catalog.packages()) if packages is None else packages
         yield from catalog_to_store(self._catalog, known, root, store)
-        if store != self._stores.primary:
-            primary = self._stores.root(self._stores.primary)
-            for package in packages or root.packages():
-                for finding in store_to_store(root, primary, package):
-                    yield package, finding
         if packages is None:
             for finding in self._stores.judge(store, root):
                 yield None, finding
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
-        """What the audits found, each package from a store that has it whole."""
+        """What the audits found, entered as it is done: first what lies beside packages."""
+        beside: dict[str, list[Finding]] = {}
         found: dict[tuple[str, PackageId], list[Finding]] = {}
         for one in outcome.faults:
-            if one.package is not None and one.finding.code not in ("audit-diverged", "audit-lost"):
+            if one.package is None and one.finding.code in ("store-file", "store-stray"):
+                beside.setdefault(one.store, []).append(one.finding)
+            elif one.package is not None and one.finding.code != "audit-diverged":
                 found.setdefault((one.store, one.package), []).append(one.finding)
-        repaired, lost = [], []
+        for store, findings in beside.items():
+            done = tuple(self._repairs.beside(store, findings))
+            self._repairs.enter(done)
+            outcome = outcome.with_done(done)
         for (store, package), findings in found.items():
-            try:
-                repaired.append(self._repair(store, package, findings, progress=progress))
-            except LantaiError as error:
-                lost.append(Lost(store, package, error.what))
-        return replace(outcome, repaired=tuple(repaired), lost=tuple(lost))
-
-    def _repair(self, store: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress) -> Repaired:
-        """Make a package in a store whole again, from the first other store that has it whole by a full audit.
-
-        What was damaged is kept in HOME/damaged. Raises Damaged (no other store has it whole; Diverged).
-        """
-        target = self._stores.root(store)
-        with ThreadPoolExecutor() as threads:
-            for other, source in self._stores.reachable():
-                if other == store or not audit(source, package, "full", threads=threads, progress=progress).valid:
-                    continue
-                keys = tuple(repair(target, source, package, findings, keep=self._kept(store)))
-                after = audit(target, package, "full", threads=threads, progress=progress)
-                if keys:
-                    self._entries.repaired(package, store=store, source=other, keys=keys, valid=after.valid)
-                return Repaired(store, package, other, keys, after.valid)
-        raise Damaged(
-            _("no other store that can be reached has this package whole"), subject=package,
-            remedy=_("Nothing was changed. Bring another copy back, from a backup too, and run the audit again."),
-        )  # fmt: skip
-
-    def _kept(self, store: str) -> Keep:
-        """Damaged bytes are kept by store, second and key, until a person removes them."""
-        folder = self._home / "damaged" / store / f"{self._now():%Y%m%dT%H%M%SZ}"
-
-        def keep(key: str, chunks: Iterable[bytes]) -> None:
-            try:
-                write_chunks(folder / key, chunks)
-            except OSError as error:
-                raise unavailable(error, os.fsencode(folder / key)) from error
-
-        return keep
+            became, seen = self._repairs.package(store, package, findings, progress=progress)
+            self._repairs.enter([became])
+            more = tuple(Fault(store, package, finding) for finding in seen)
+            outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])
+        return outcome
 
 
 class _Spending:

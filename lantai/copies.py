@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from .catalog import Catalog, Copy
 from .entries import Entries
@@ -14,7 +16,7 @@ from .model import Finding, PackageId
 from .storage.ocfl import Root
 from .storage.ocfl.copy import copy_package
 from .storage.workers import Progress, unheard
-from .stores import Stores
+from .stores import Stores, keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,10 @@ class Replicated:
 class Copies:
     """The stores of an archive that are not its primary."""
 
-    def __init__(self, stores: Stores, catalog: Catalog, entries: Entries) -> None:
-        self._stores, self._catalog, self._entries = stores, catalog, entries
+    def __init__(
+        self, home: Path, stores: Stores, catalog: Catalog, entries: Entries, *, now: Callable[[], datetime]
+    ) -> None:  # fmt: skip
+        self._home, self._stores, self._catalog, self._entries, self._now = home, stores, catalog, entries, now
 
     def spread(self, package: PackageId) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
         """Bring every copy up to the primary's head of package. The required stores that lack it now, and why."""
@@ -93,6 +97,7 @@ class Copies:
 
     def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
         """Of the journal, what any store lacks and another, or the home, has."""
-        for name, segments in sorted(Counter(name for name, _key in self._entries.merge(names)).items()):
+        given = self._entries.merge(names, keep=lambda store: keeping(self._home, store, self._now()))
+        for name, segments in sorted(Counter(name for name, _key in given).items()):
             yield Replicated(None, name, segments, None)
         self._entries.catch_up()

@@ -8,7 +8,7 @@ import heapq
 import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain as chain_of
 from itertools import islice
@@ -24,7 +24,7 @@ from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, Record
 from .storage import Store, open_store
 from .storage import journal as chains
 from .storage.journal import Journal, Link, moment
-from .storage.journal.verify import HOME, Count, merge, verify
+from .storage.journal.verify import HOME, Count, Keep, merge, verify
 from .storage.linux import machine
 from .stores import Stores
 from .telling.log import Log
@@ -162,9 +162,16 @@ class Entries:
 
             yield note
 
-    def repaired(self, package: PackageId, *, store: str, source: str, keys: Sequence[str], valid: bool) -> None:
-        state = {"store": store, "from": source, "files": len(keys), "keys": list(keys[:_TOLD]), "valid": valid}
-        self._note([self._entry("repair", package, state, at=self._now())])
+    def repaired(
+        self, package: PackageId | None, *, store: str, source: str | None, keys: Sequence[str], valid: bool
+    ) -> None:  # fmt: skip
+        """package: None: what lies beside packages in store."""
+        state = {
+            "store": store, **({"from": source} if source else {}), "files": len(keys), "keys": list(keys[:_TOLD]),
+            "valid": valid,
+        }  # fmt: skip
+        entry = self._entry("repair", package or store, state, at=self._now())
+        self._note([entry if package else replace(entry, subject_type="store")])
 
     @contextmanager
     def running(
@@ -287,14 +294,29 @@ class Entries:
 
     def verify(self, counts: dict[str, Count]) -> Iterator[tuple[str, Finding]]:
         """What is wrong with the journal, in which store, in the home and for the catalogue; counts: what was read."""
-        return verify(self._sources(), self._archive, heads=self._known(), counts=counts)
+        return verify(self.sources(), self._archive, heads=self._known(), counts=counts)
 
-    def merge(self, targets: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Give stores what they lack of the journal, or hold damaged, from all that can be reached; store and key."""
-        sources = self._sources()
-        return merge(sources, {name: sources[name] for name in targets if name in sources}, self._archive)
+    def merge(self, targets: Sequence[str], *, keep: Callable[[str], Keep]) -> Iterator[tuple[str, str]]:
+        """Give stores what they lack of the journal, or hold damaged, from all that can be reached; store and key.
 
-    def _sources(self) -> dict[str, Store]:
+        The home gets back what it wrote itself, if it is among the targets. keep: for what is damaged in a store.
+        """
+        sources = self.sources()
+        own = self._own.chain()
+        yield from merge(
+            sources, {name: sources[name] for name in targets if name in sources}, self._archive, keep=keep,
+            lacks=lambda name, writer: name != HOME or (own is not None and own.writer == writer),
+        )  # fmt: skip
+
+    def told(self) -> dict[str, Mapping[str, Any]]:
+        """What the journal says last of each store, by its name."""
+        found = {name: self._catalog.entries(name) for name, _state in self._stores.described()}
+        return {
+            name: one.state for name, entries in found.items() for one in entries if one.kind == "store"
+        }  # the last of each
+
+    def sources(self) -> dict[str, Store]:
+        """Where the journal can be read: stores, and the home, which keeps its own chain."""
         found = {name: root.store for name, root in self._stores.reachable(strict=False)}
         return {**found, HOME: open_store(self._home)} if (self._home / "journal").is_dir() else found
 

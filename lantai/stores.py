@@ -6,13 +6,15 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .config import StoreSettings, days
 from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
@@ -21,6 +23,9 @@ from .model import Budget, Finding, PackageId
 from .storage import Bucket, Properties, Store, open_store
 from .storage.identity import KEY, Identity, read_identity
 from .storage.journal import SCHEMAS
+from .storage.journal import strays as journal_strays
+from .storage.journal.verify import Keep, shares
+from .storage.linux import unavailable
 from .storage.ocfl import PREFIX, Root
 from .storage.ocfl.layout import root_files
 from .storage.ocfl.validate import strays
@@ -30,7 +35,7 @@ class Stores:
     """Each store of [[store]] is opened when it is first asked for. identity: of the archive, as the home remembers it.
 
     A store of another archive, of a newer format, or a first [[store]] that is not the primary is a UsageError.
-    broken: what is wrong with the primary's store.json; nothing but a validation goes on where it is set.
+    broken: what is wrong with the primary's store.json; nothing but a validation or an audit goes on where it is set.
     """
 
     def __init__(self, home: Path, settings: Sequence[StoreSettings], remembered: Identity | None) -> None:
@@ -38,7 +43,7 @@ class Stores:
         self._stores: dict[str, Store] = {}
         self._opened: dict[str, Root] = {}
         self._ids: dict[str, str] = {}
-        self.broken: Damaged | None = None
+        self.broken: LantaiError | None = None
         self.identity = self._identity(remembered)
 
     @property
@@ -115,6 +120,68 @@ class Stores:
         """As judge; and what the home knows of the store of that name."""
         return judge(root, partial(self._require_ours, name))
 
+    def misidentified(self, name: str) -> LantaiError | None:
+        """What is wrong with the store.json of a store that is there."""
+        try:
+            self.root(name)
+        except (Damaged, UsageError) as error:
+            return error
+        except LantaiError:
+            pass
+        return None
+
+    def restore(
+        self, name: str, journals: Mapping[str, Store], told: Mapping[str, Mapping[str, Any]], *, keep: Keep
+    ) -> None:  # fmt: skip
+        """Write the store.json of a store anew: it follows from what the home remembers and from the store's own id.
+
+        journals: sources of the archive's journal; told: what it says last of each store. Raises Damaged, where it is
+        not certain that this is the store that it should be: an empty disk, or another's, is never taken for ours.
+        """
+        store, id = self._store(name), self._id_of(name, told)
+        doubt = _("its id is not known") if id is None else self._doubt(name, store, journals, told)
+        if doubt or id is None:
+            raise Damaged(
+                _("store.json is not restored: {doubt}").format(doubt=doubt), subject=KEY,
+                remedy=_("Restore it from a copy of the store, if the store is the one that lantai.toml means."),
+            )  # fmt: skip
+        data = self.identity.of_store(id).to_bytes()
+        found = Root(store).small(KEY)
+        if found is not None:
+            keep(KEY, (found,))
+        store.put(KEY, partial(_whole, data), algorithms=())
+        store.sync()
+        if name == self.primary:
+            self.broken = None
+        self.root(name)
+
+    def _id_of(self, name: str, told: Mapping[str, Mapping[str, Any]]) -> str | None:
+        return self.identity.primary if name == self.primary else told.get(name, {}).get("id")
+
+    def _doubt(
+        self, name: str, store: Store, journals: Mapping[str, Store], told: Mapping[str, Mapping[str, Any]]
+    ) -> str | None:  # fmt: skip
+        """Why what lies in the place of a store may be something else."""
+        if told.get(name, {}).get("place") != str(self.place(name)):
+            return _("the journal does not say that this store lies there")
+        try:
+            there = read_identity(store, subject=KEY)
+        except Damaged:
+            pass
+        except UsageError as error:
+            return error.what
+        else:
+            others = [one.name for one in self.settings if one.name != name]
+            if there.store in [self._id_of(one, told) for one in others]:
+                return _("another store of this archive lies there")
+            # It can be read, and says something else than the home remembers: either may have been changed.
+            vouched = any(other in others for other, _root in self.reachable(strict=False))
+            if there.archive == self.identity.archive and not vouched:
+                return _("no other store tells whether it or home.json was changed")
+        if not shares(store, self.identity.archive, [one for other, one in journals.items() if other != name]):
+            return _("no part of the journal there is one that the home or another store has")
+        return None
+
     def _store(self, name: str) -> Store:
         """Whatever it holds. One for all that is asked of it: a connection to a server takes long to set up."""
         if name not in self._stores:
@@ -134,18 +201,20 @@ class Stores:
         """What the primary says, or where it is away, what the home remembers of it."""
         place = self.place(self.primary)
         try:
-            identity = read_identity(self._store(self.primary), subject=str(place))
-        except UsageError:
-            raise
+            identity = self._said(place, remembered)
         except LantaiError as error:
             if remembered is None:
                 raise
-            if isinstance(error, Damaged):
+            if isinstance(error, Damaged | UsageError):
                 self.broken = error
             return remembered
+        return identity
+
+    def _said(self, place: Path | Bucket, remembered: Identity | None) -> Identity:
+        """What the primary says, if it can be believed."""
+        identity = read_identity(self._store(self.primary), subject=str(place))
         if remembered is not None and identity.store == remembered.store and identity != remembered:
-            self.broken = _contradicted(place)
-            return remembered
+            raise _contradicted(place)
         if identity.store != identity.primary:
             raise UsageError(
                 _("the first [[store]] is not the archive's primary"), subject=f"{place}/{KEY}",
@@ -202,6 +271,9 @@ def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: 
             require(read_identity(root.store, subject=KEY))
         except (Damaged, UsageError) as error:
             yield Finding.of("store-identity", KEY, reason=error.what)
+    if root.prefix:
+        for key in journal_strays(root.store):
+            yield Finding.of("store-stray", key)
     files = laid() if root.prefix else {
         key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
     }  # fmt: skip
@@ -267,6 +339,25 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def keeping(home: Path, store: str, at: datetime) -> Keep:
+    """Damaged bytes are kept in HOME/damaged by store, second and key, until a person removes them."""
+    folder = home / "damaged" / store / f"{at:%Y%m%dT%H%M%SZ}"
+
+    def keep(key: str, chunks: Iterable[bytes]) -> None:
+        file = folder / key
+        try:
+            # Of one second there may be two, of which neither replaces the other.
+            for number in count(1):
+                if not file.exists():
+                    break
+                file = folder / f"{key}.{number}"
+            write_chunks(file, chunks)
+        except OSError as error:
+            raise unavailable(error, os.fsencode(file)) from error
+
+    return keep
 
 
 def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:

@@ -216,9 +216,11 @@ class Catalog:
     def checked_since(
         self, store: str, level: str, packages: Iterable[PackageId], since: datetime
     ) -> frozenset[PackageId]:
-        """Those that were found whole at that level, in the store of that name, at since or later."""
+        """Those that were found whole at that level, in the store of that name, in a later second than since: in that
+        second it may have been the run before.
+        """
         c = t.checked.c
-        mine = and_(c.store == store, c.level == level, c.valid, c.at >= since, c.package.in_(list(packages)))
+        mine = and_(c.store == store, c.level == level, c.valid, c.at > since, c.package.in_(list(packages)))
         with self._database.reading() as connection:
             return frozenset(connection.scalars(select(c.package).where(mine)))
 

@@ -74,7 +74,7 @@ def audit(
             _("say what to audit"), subject="audit",
             remedy=_("Give one of --due, --all, or --package ID as often as needed."),
         )  # fmt: skip
-    with session.open() as archive:
+    with session.open(judging=True) as archive:
         output = session.output(archive)
         what: What = "all" if everything else "due" if due else tuple(package_of(archive, text) for text in packages)
         stores = (store,) if store else tuple(one.name for one in archive.settings.store)
@@ -90,27 +90,45 @@ def audit(
 
 def report(output: Output, outcome: Outcome) -> None:
     """What was lost stands at the top."""
-    lost = [{"store": one.store, "package": one.package, "reason": one.reason} for one in outcome.lost]
+    lost = [
+        {"store": one.store, "package": one.package, "subject": one.subject, "reason": one.reason}
+        for one in outcome.lost
+    ]
+    repairs = [
+        {"store": one.store, "package": one.package, "from": one.source, "keys": list(one.keys), "valid": one.valid}
+        for one in outcome.repaired
+    ]
     output.object(
         {
             "checked": outcome.packages, "before": outcome.before, "bytes": outcome.bytes, "level": outcome.level,
             "verdict": outcome.verdict, "failed": [_failed(one) for one in outcome.faults],
             "warnings": [_failed(one) for one in outcome.warnings],
             "not_reached": [store for store, _reason in outcome.away], "spent": outcome.spent,
-            "repaired": outcome.counts["repaired"], "lost": lost, "void": bool(outcome.missed),
+            "repaired": outcome.counts["repaired"], "repairs": repairs, "lost": lost, "void": bool(outcome.missed),
         }
     )  # fmt: skip
     for gone in outcome.lost:
         words = _("{store} {package}: not repaired; {reason}")
-        output.say(words.format(store=gone.store, package=short(gone.package), reason=gone.reason), "bold red")
+        subject = short(gone.package) if gone.package else gone.subject
+        output.say(words.format(store=gone.store, package=subject, reason=gone.reason), "bold red")
     for one in (*outcome.faults, *outcome.warnings):
         where = f"{one.store} {short(one.package)}" if one.package else one.store
         said = f"{where}  {one.finding.subject}\n  {one.finding.message}"
         output.say(said, "red" if one.finding.fatal else "yellow")
     for done in outcome.repaired:
-        if done.valid:
+        if done.package is None:
+            words = ngettext(
+                "{store}: {count} file beside the packages is put right; what was damaged lies in damaged/",
+                "{store}: {count} files beside the packages are put right; what was damaged lies in damaged/",
+                len(done.keys),
+            )
+            output.say(words.format(store=done.store, count=len(done.keys)), "green")
+        elif done.valid:
             words = _("{store} {package}: repaired, and whole by a full audit; what was damaged lies in damaged/")
             output.say(words.format(store=done.store, package=short(done.package)), "green")
+        else:
+            words = _("{store} {package}: written anew, and still not whole; does the store keep what it is given?")
+            output.say(words.format(store=done.store, package=short(done.package)), "bold red")
     for store, reason in outcome.away:
         note(_("{store} was not audited: {reason}").format(store=store, reason=reason), "red")
     if outcome.before:

@@ -16,11 +16,14 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
+from ..digest import Algorithm
 from ..errors import Damaged, NotFound
 from ..metadata import bag
 from ..model import Finding, PackageId
 from ..storage import beyond
 from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
+from ..storage.ocfl.inventory import sidecar
+from ..storage.ocfl.layout import DRAFT_CONTENT
 from ..storage.ocfl.validate import packages as packages_in
 from ..storage.ocfl.validate import structure
 from ..storage.workers import Progress
@@ -200,8 +203,27 @@ def store_to_store(root: Root, other: Root, package: PackageId) -> Iterator[Find
     """Versions of a package that are others in the other store: nobody settles that but a person."""
     with suppress(Damaged, NotFound):  # an audit of the package tells
         for number in range(1, min(root.head(package), other.head(package)) + 1):
-            mine, theirs = (
-                digest_of_chunks(one.chunks(one.inventory_key(package, number)), "sha256") for one in (root, other)
-            )
-            if mine != theirs:
+            mine, theirs = (whole(one, one.inventory_key(package, number)) for one in (root, other))
+            if None not in (mine, theirs) and mine != theirs:
                 yield Finding.of("audit-diverged", root.inventory_key(package, number))
+
+
+def is_being_copied(root: Root, primary: Root, package: PackageId, finding: Finding) -> bool:
+    """Whether what is too much in a copy is content of a version that the primary has, and the copy not yet."""
+    match = finding.code == "E023" and DRAFT_CONTENT.match(finding.subject.removeprefix(f"{root.object_key(package)}/"))
+    if not match:
+        return False
+    with suppress(Damaged, NotFound):  # an audit of the package tells
+        return root.head(package) < int(match[1]) <= primary.head(package) and primary.exists(finding.subject)
+    return False
+
+
+def whole(root: Root, key: str) -> str | None:
+    """The digest of an inventory whose sidecar agrees with it. None: there is none, or one of the two is damaged."""
+    algorithms: tuple[Algorithm, ...] = ("sha256", "sha512")
+    for algorithm in algorithms:
+        stated = root.small(f"{key}.{algorithm}")
+        if stated is not None and root.exists(key):
+            digest = digest_of_chunks(root.chunks(key), algorithm)
+            return digest if stated == sidecar(digest) else None
+    return None

@@ -4,7 +4,8 @@ say of it are made of this and of nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from ..model import Finding, PackageId, RunVerdict
 from .audit import Level
@@ -22,21 +23,24 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """keys: that were put right in store, from the store source; valid: by a full audit afterwards."""
+    """keys: that were put right in store, from the store source, or from several; valid: by a full audit afterwards.
+    package: None: what lies beside packages, which no store need give: it is known, or stands in others' journals.
+    """
 
     store: str
-    package: PackageId
-    source: str
+    package: PackageId | None
+    source: str | None
     keys: tuple[str, ...]
     valid: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What could not be repaired, and why."""
+    """What could not be repaired, and why. subject: a key, where it lies beside packages."""
 
     store: str
-    package: PackageId
+    package: PackageId | None
+    subject: str
     reason: str
 
 
@@ -59,6 +63,13 @@ class Outcome:
     spent: bool = False
     repaired: tuple[Repaired, ...] = ()
     lost: tuple[Lost, ...] = ()
+
+    def with_done(self, done: Iterable[Repaired | Lost]) -> Outcome:
+        """And what became of what was found."""
+        every = tuple(done)
+        repaired = tuple(one for one in every if isinstance(one, Repaired))
+        lost = tuple(one for one in every if isinstance(one, Lost))
+        return replace(self, repaired=(*self.repaired, *repaired), lost=(*self.lost, *lost))
 
     @property
     def verdict(self) -> RunVerdict:

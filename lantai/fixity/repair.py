@@ -19,6 +19,7 @@ from ..storage.ocfl import DECLARATION, DECLARED, Root, digest_of_chunks
 from ..storage.ocfl.copy import Diverged
 from ..storage.ocfl.inventory import sidecar
 from ..storage.ocfl.layout import DRAFT_CONTENT
+from .audit import whole
 
 Keep: TypeAlias = Callable[[str, Iterable[bytes]], None]
 """Told of a key and of the bytes that lie there, before they are replaced or removed; on stable storage on return."""
@@ -53,46 +54,42 @@ def repair(target: Root, source: Root, package: PackageId, findings: Iterable[Fi
     yield from _root_pair(one, head)
     # Last, for until the inventories are whole nothing here can tell what is too much. What a draft left is clean's.
     for key in (finding.subject for finding in findings if finding.code == "E023"):
-        of_draft = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
-        if not of_draft and not source.exists(key) and target.exists(key):
+        if not _is_of_draft(one, key) and not source.exists(key) and target.exists(key):
             keep(key, target.chunks(key))
             target.store.delete(key)
             yield key
     target.store.sync()
 
 
+def _is_of_draft(one: _Object, key: str) -> bool:
+    """Whether it lies where a draft wrote that may yet be settled: of one that became its version nothing comes."""
+    match = DRAFT_CONTENT.match(key.removeprefix(f"{one.place}/"))
+    return match is not None and not one.source.is_ours(one.package, int(match[1]), match[2])
+
+
 def _require_same(one: _Object, head: int) -> None:
     """A version that is whole by itself in the target is the source's, or is left to a person."""
-    if _head(one.target, one.package) > head:
+    if highest(one.target, one.package) > head:
         raise Damaged(
             _("the other store lacks the newest version, and so cannot say what belongs here"), subject=one.package,
             remedy=_("Run lantai replicate, then the audit again."),
         )  # fmt: skip
     for number in range(1, head + 1):
         key = one.source.inventory_key(one.package, number)
-        whole = _whole(one.target, key)
-        if whole is not None and whole != _whole(one.source, key):
+        found = whole(one.target, key)
+        if found is not None and found != whole(one.source, key):
             raise Diverged(
                 _("version {number} is another one in each of the two stores").format(number=number),
                 subject=one.package, remedy=_("Nothing was changed. Export it from both, and decide which is right."),
             )  # fmt: skip
 
 
-def _head(root: Root, package: PackageId) -> int:
+def highest(root: Root, package: PackageId) -> int:
+    """The head of a package; 0: it has none, or what there is cannot be read."""
     try:
         return root.head(package)
     except Damaged:
         return 0
-
-
-def _whole(root: Root, key: str) -> str | None:
-    """The digest of an inventory whose sidecar agrees with it. None: there is none, or one of the two is damaged."""
-    for algorithm in ("sha256", "sha512"):
-        stated = root.small(f"{key}.{algorithm}")
-        if stated is not None and root.exists(key):
-            digest = digest_of_chunks(root.chunks(key), algorithm)
-            return digest if stated == sidecar(digest) else None
-    return None
 
 
 def _content(one: _Object) -> Iterator[str]:

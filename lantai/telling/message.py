@@ -43,7 +43,7 @@ def standing(outcome: Outcome) -> str:
         [
             *(("fault", one.store, one.package or "", one.finding.code, one.finding.subject)
               for one in outcome.faults if not _is_mended(one, mended)),
-            *(("lost", one.store, one.package) for one in outcome.lost),
+            *(("lost", one.store, one.package or one.subject) for one in outcome.lost),
             *(("away", store) for store, _reason in outcome.away),
             *(("missed", str(one.damage)) for one in outcome.missed),
         ]
@@ -72,7 +72,7 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
     said = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost").format(
         packages=_packages(outcome.packages), level=outcome.level,
         faults=ngettext("{count} fault", "{count} faults", len(outcome.faults)).format(count=len(outcome.faults)),
-        repaired=_packages(len(_mended(outcome))), lost=_packages(len(outcome.lost)),
+        repaired=_packages(len({(one.store, one.package) for one in outcome.repaired if one.valid and one.package})), lost=_packages(len(outcome.lost)),
     )  # fmt: skip
     return _message(outcome.verdict, archive, command, _headline(outcome), (said, "", *lines, *_where()), facts)
 
@@ -119,8 +119,8 @@ def _headline(outcome: Outcome) -> str:
         return ngettext("{count} fault not repaired", "{count} faults not repaired", left).format(count=left)
     if outcome.away:
         return _("not audited to the end: {stores}").format(stores=", ".join(store for store, _why in outcome.away))
-    count = len(mended)
-    return ngettext("{count} package repaired", "{count} packages repaired", count).format(count=count)
+    count = sum(one.valid for one in outcome.repaired)
+    return ngettext("{count} repair", "{count} repairs", count).format(count=count)
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
@@ -128,20 +128,25 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     for missed in sorted({str(one.damage) for one in outcome.missed}):
         yield _("void: this audit did not find damage that it made itself ({damage})").format(damage=missed)
     for lost in outcome.lost:
-        yield _("lost: {store} {package}: {reason}").format(store=lost.store, package=lost.package, reason=lost.reason)
+        # Beside packages lie no records; what lies there is named, since nothing else would name it.
+        what = lost.package or lost.subject
+        yield _("lost: {store} {package}: {reason}").format(store=lost.store, package=what, reason=lost.reason)
     mended = _mended(outcome)
     left = [one for one in outcome.faults if not _is_mended(one, mended)]
     said = {_key(one): one for one in reversed(left)}
     for key, count in _by_code(left).items():
         one = said[key]
-        # Beside packages lie no records; what lies there is named, since nothing else would name it.
         why = one.finding.english if language() == "en" else one.finding.message
         what = f"{one.store} {one.package or one.finding.subject}: {why} [{one.finding.code}]"
         yield _("not repaired: {what}").format(what=what if count == 1 else f"{what} ×{count}")
     for done in outcome.repaired:
-        if done.valid:
+        if done.valid and done.package:
             yield _("repaired: {store} {package}, from {source}; what was damaged lies in damaged/").format(
                 store=done.store, package=done.package, source=done.source
+            )
+        elif done.valid:
+            yield _("repaired: {store} {keys}; what was damaged lies in damaged/").format(
+                store=done.store, keys=", ".join(done.keys)
             )
     for store, reason in outcome.away:
         yield _("{store} was not audited: {reason}").format(store=store, reason=reason)
@@ -155,13 +160,15 @@ def _where() -> tuple[str, ...]:
     return ("", _("lantai jobs lists the runs; lantai audit --package ID --no-repair names every file."))
 
 
-def _mended(outcome: Outcome) -> frozenset[tuple[str, PackageId]]:
-    return frozenset((one.store, one.package) for one in outcome.repaired if one.valid)
+def _mended(outcome: Outcome) -> frozenset[tuple[str, str]]:
+    """Packages, and keys of what lies beside them, by store."""
+    whole = (one for one in outcome.repaired if one.valid)
+    return frozenset((one.store, what) for one in whole for what in ((one.package,) if one.package else one.keys))
 
 
-def _is_mended(fault: Fault, mended: frozenset[tuple[str, PackageId]]) -> bool:
+def _is_mended(fault: Fault, mended: frozenset[tuple[str, str]]) -> bool:
     """A package that is whole by itself may still be another one than the other store has."""
-    is_whole = fault.package is not None and (fault.store, fault.package) in mended
+    is_whole = (fault.store, fault.package or fault.finding.subject) in mended
     return is_whole and fault.finding.code != "audit-diverged"
 
 

@@ -29,7 +29,7 @@ def told(outcome: Outcome) -> Message:
 WORST = Outcome(
     "full", packages=9, faults=(fault("a", ONE), fault("a", TWO), fault("b", None, "ocfl/x")),
     missed=(Missed("flipped bit", ONE, "k"),), away=(("c", "gone"),),
-    repaired=(Repaired("a", TWO, "b", ("k",), True),), lost=(Lost("a", ONE, "no other store"),),
+    repaired=(Repaired("a", TWO, "b", ("k",), True),), lost=(Lost("a", ONE, ONE, "no other store"),),
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from .segment import FORMAT, Link, Newer, Segment, decode, encode, moment
 
 __all__ = [
     "FORMAT", "MOST", "PREFIX", "Ahead", "Chain", "Journal", "Link", "Segment", "key_of", "moment", "numbers", "read",
-    "segments", "writers",
+    "segments", "strays", "writers",
 ]  # fmt: skip
 
 PREFIX = "journal/"
@@ -59,6 +59,13 @@ def numbers(store: Store, writer: str, after: int = 0) -> Iterator[int]:
     for found in store.list(f"{PREFIX}{writer}/", key_of(writer, after)):
         if match := _KEY.fullmatch(found.key):
             yield int(match[2])
+
+
+def strays(store: Store) -> Iterator[str]:
+    """Keys below journal/ that are none of a segment."""
+    for found in store.list(PREFIX):
+        if not _KEY.fullmatch(found.key):
+            yield found.key
 
 
 def load(store: Store, key: str) -> bytes:

@@ -5,9 +5,10 @@ A source is a store, or this home, which keeps its own chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from ...errors import Exists, NotFound
 from ...messages import _
@@ -15,6 +16,9 @@ from ...model import Finding
 from .. import Store
 from . import Link, key_of, load, numbers, writers
 from .segment import Newer, Segment, decode
+
+Keep: TypeAlias = Callable[[str, Iterable[bytes]], None]
+"""Told of a key and of the bytes that lie there, before they are replaced; on stable storage on return."""
 
 HOME = "the home"
 """How this home is called among the sources: no store can have a name with a space in it."""
@@ -137,9 +141,14 @@ def _held_against(
             yield name, Finding.of("journal-otherwise", key, by=by)
 
 
-def merge(sources: Mapping[str, Store], targets: Mapping[str, Store], archive: str) -> Iterator[tuple[str, str]]:
+def merge(
+    sources: Mapping[str, Store], targets: Mapping[str, Store], archive: str, *, keep: Callable[[str], Keep],
+    lacks: Callable[[str, str], bool],
+) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Give each target what it lacks and any source holds whole, byte for byte, and put that in the place of what is
     not whole. What was written where: target and key. Where two whole ones differ nothing is done: verify tells.
+
+    keep: of a target, told what lies there before it is replaced; lacks: whether a target should have a writer's chain.
     """
     for writer in sorted({writer for store in sources.values() for writer in writers(store)}):
         last = max(max(numbers(store, writer), default=0) for store in sources.values())
@@ -150,18 +159,46 @@ def merge(sources: Mapping[str, Store], targets: Mapping[str, Store], archive: s
                 for segment, seal, _finding in (_judged(store, archive, writer, number),)
                 if segment is not None
             }
-            if len(set(whole.values())) == 1 and (lacking := [name for name in targets if name not in whole]):
+            lacking = [name for name in targets if name not in whole and lacks(name, writer)]
+            if len(set(whole.values())) == 1 and lacking:
                 data = load(sources[next(iter(whole))], key_of(writer, number))
                 for name in lacking:
-                    _give(targets[name], key_of(writer, number), data)
+                    _give(targets[name], key_of(writer, number), data, keep(name))
                     yield name, key_of(writer, number)
 
 
-def _give(store: Store, key: str, data: bytes) -> None:
+def shares(store: Store, archive: str, others: Iterable[Store]) -> bool:
+    """Whether a store holds a segment of the archive's journal that another source has too, byte for byte, and no chain
+    of another archive.
+    """
+    others, found = tuple(others), False
+    for writer in writers(store):
+        for number in reversed(list(numbers(store, writer))):
+            data = load(store, key_of(writer, number))
+            try:
+                segment, _seal = decode(data)
+            except ValueError:  # a damaged one tells nothing
+                continue
+            if segment.archive != archive:
+                return False
+            if found := found or any(_holds(other, key_of(writer, number), data) for other in others):
+                break
+    return found
+
+
+def _holds(store: Store, key: str, data: bytes) -> bool:
+    try:
+        return load(store, key) == data
+    except NotFound:
+        return False
+
+
+def _give(store: Store, key: str, data: bytes, keep: Keep) -> None:
     body = partial(_whole, data)
     try:
         store.create(key, body)
     except Exists:
+        keep(key, (load(store, key),))
         store.put(key, body, algorithms=())
         store.sync()
 
