@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import LantaiError
 from ..fixity.outcome import Fault, Outcome
 from ..messages import N_, _, language, ngettext
-from ..model import PackageId, RunVerdict
+from ..model import RunVerdict
 
 _MOST = 100
 """Lines of what was found; whoever wants more asks the archive."""
@@ -72,7 +72,8 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
     said = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost").format(
         packages=_packages(outcome.packages), level=outcome.level,
         faults=ngettext("{count} fault", "{count} faults", len(outcome.faults)).format(count=len(outcome.faults)),
-        repaired=_packages(len({(one.store, one.package) for one in outcome.repaired if one.valid and one.package})), lost=_packages(len(outcome.lost)),
+        repaired=_packages(sum(one.valid and one.package is not None for one in outcome.repaired)),
+        lost=_packages(sum(one.package is not None for one in outcome.lost)),
     )  # fmt: skip
     return _message(outcome.verdict, archive, command, _headline(outcome), (said, "", *lines, *_where()), facts)
 

@@ -27,9 +27,8 @@ import pytest
 
 from lantai.errors import StoreUnavailable
 from lantai.fixity import audit as auditing
-from lantai.fixity import run
 from lantai.model import PackageId
-from lantai.storage import Bucket, Skip, Stat, Store, absent, open_store, promises
+from lantai.storage import Bucket, Skip, Stat, Store, absent, open_store, promises, workers
 from lantai.storage.ocfl import Root, copy, validate
 from lantai.storage.s3.client import Client
 from tests.conformance.objects import keys
@@ -144,7 +143,7 @@ FILES = pytest.mark.parametrize("made", ["filesystem"], indirect=True)
 
 @pytest.fixture
 def kept(made: Kept, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    monkeypatch.setattr(run, "_ALONE", 1000)  # processes of its own are started where a test asks for them
+    monkeypatch.setattr(workers, "ALONE", 1000.0)  # processes of its own are started where a test asks for them
     made.again()
     return made
 
@@ -353,7 +352,7 @@ def begin(server: Any, lantai: Lantai, told: Path, *, after: float = 0, at: int 
 def test_a_repair_killed_anywhere_leaves_nothing_half_done(
     archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_ALONE", 1000)
+    monkeypatch.setattr(workers, "ALONE", 1000.0)
     assert archive("audit", "--all", "--json").code == 0  # the journal knows where the stores lie now
     stores = {"local": open_store(archive.folder / "store"), "second": open_store(tmp_path / "second")}
     changes, killed = 0, 0
@@ -406,7 +405,7 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
     archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every third time there is something to repair, so that the repair is killed as well."""
-    monkeypatch.setattr(run, "_ALONE", 1000)
+    monkeypatch.setattr(workers, "ALONE", 1000.0)
     stores = {"local": archive.folder / "store", "second": tmp_path / "second"}
     whole = {name: files_of(place) for name, place in stores.items()}
     packages = len(archive("list", "--json").objects)

@@ -199,7 +199,7 @@ def test_a_repair_is_told_whenever_there_was_one(lantai: Lantai, second: Path, t
         flip(lantai, NAME)
         assert lantai("audit", "--all").code == 1
         ((_to, mail),) = mailbox.taken
-        assert "1 package repaired" in mail["Subject"]
+        assert "1 repair" in mail["Subject"]
         assert "from second" in mail.get_content()
         mailbox.read()
     assert lantai("audit", "--all").code == 0
