@@ -12,27 +12,29 @@ from functools import lru_cache
 from itertools import count
 from typing import BinaryIO, TypeAlias
 
-from ..digest import Algorithm, Digests
+from ..digest import Algorithm
 from ..errors import NotFound
 from ..messages import _
 from ..model import PackageId
-from ..storage import Body, Properties, Skip, Stat, absent, beyond
+from ..storage import Skip, Stat, absent, beyond
 from ..storage.ocfl import DECLARATION, DECLARED, Root, digest_of_chunks
 from ..storage.ocfl.copy import Diverged
 from ..storage.ocfl.inventory import sidecar
+from ..storage.views import ReadOnly
 
 _Whole: TypeAlias = tuple[Root, str, str, Algorithm]
 """An inventory: where it lies, under which key; its digest, as a sidecar in any of the stores states it."""
 
 
-class Pieced:
-    """A Store with one package, read only. head: the highest version up to which every inventory is whole somewhere.
+class Pieced(ReadOnly):
+    """A Store with one package. head: the highest version up to which every inventory is whole somewhere.
 
     An inventory is whole that any store's sidecar agrees with; content, that the head's inventory names by its digest.
     Raises Diverged (two are whole, and differ).
     """
 
     def __init__(self, roots: Sequence[Root], package: PackageId) -> None:
+        super().__init__(roots[0].store)
         self._roots, self._place = roots, roots[0].object_key(package)
         self._small: dict[str, bytes] = {f"{self._place}/{DECLARATION}": DECLARED}
         self._inventories: dict[str, tuple[Root, str]] = {}
@@ -76,10 +78,6 @@ class Pieced:
                 return root
         raise absent(key)
 
-    @property
-    def properties(self) -> Properties:
-        return self._roots[0].store.properties
-
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         if key in self._small:
             return io.BytesIO(self._small[key][start:stop])
@@ -106,15 +104,3 @@ class Pieced:
                     continue  # whole in none of them
                 if skip is not None and (folder := skip(key)):
                     past = beyond(folder)
-
-    def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
-        raise AssertionError("what is pieced together is for reading")
-
-    def create(self, key: str, body: Body) -> None:
-        raise AssertionError("what is pieced together is for reading")
-
-    def delete(self, key: str) -> None:
-        raise AssertionError("what is pieced together is for reading")
-
-    def sync(self) -> None:
-        raise AssertionError("what is pieced together is for reading")
