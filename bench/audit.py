@@ -203,7 +203,7 @@ def compare(name: str, place: Path, what: Set, runs: int) -> None:
         print(f"{name}: {statistics.median(found[peer]):.1f} times {peer}, as whole commands (goal: {least})")
 
 
-REMOTE = {"large": Set(3, 1, 200 * KB * KB, 200 * KB * KB, 0.85), "small": Set(20, 100, 2 * KB, 20 * KB, 0.85)}
+REMOTE = {"large": Set(3, 1, KB * KB * KB, KB * KB * KB, 0.85), "small": Set(20, 100, 2 * KB, 20 * KB, 0.85)}
 
 
 def over_s3(server_name: str, place: Path, runs: int) -> None:

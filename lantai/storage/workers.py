@@ -40,6 +40,8 @@ there is nothing to wait for.
 
 ALONE = 0.2
 """Seconds of work that are done here, before processes are worth their start. 0: they do all, if they are several."""
+_OF_A_BUCKET = 15
+"""Times as long of a bucket: a process must first load what speaks to the server, and threads do much of the work."""
 _IN_HAND = 2
 """Batches that a child has at once, so that it need not wait for the next."""
 _TELL_EVERY = 0.25
@@ -58,6 +60,7 @@ class Workers:
     def __init__(self, root: Root, place: Path | Bucket, *, ahead: int, processes: int | None = None) -> None:
         self._root, self._place, self._ahead = root, place, ahead
         self._processes = (os.cpu_count() or 1) if processes is None else processes
+        self._is_near = not isinstance(place, Bucket)
         self._children: list[_Child] = []
         self._alone = 0.0
         self._until = ExitStack()
@@ -88,8 +91,9 @@ class Workers:
         coming = chain(first, coming)
         for batch in coming:
             begun = any(child.has_begun for child in self._children)
-            large = not begun and heavy(batch)
-            if not self._children and (self._alone >= ALONE or large):
+            large = self._is_near and not begun and heavy(batch)
+            patience = ALONE if self._is_near else ALONE * _OF_A_BUCKET
+            if not self._children and (self._alone >= patience or large):
                 for _core in range(self._processes):
                     self._children.append(self._until.enter_context(_Child(self._place, work)))
             # While they start this process goes on, but not with what might take it long.
