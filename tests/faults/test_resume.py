@@ -115,7 +115,8 @@ def test_a_clean_removes_it_when_it_is_old(place: Place, tmp_path: Path, older_t
     broken_off(place, submission, at=150)
     assert place.lantai("clean", "--older-than", older_than).code == 0
     if older_than == "0":
-        assert keys(place.root.store) == before
+        left = keys(place.root.store)  # and that it was cleaned
+        assert [key for key in left if not key.startswith("journal/")] == before
     told, put = sent(place, submission)
     assert (put == MANY) == (older_than == "0") == ("reused" not in told)
     whole(place, str(told["package"]), submission, tmp_path / "copy")
