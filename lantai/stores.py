@@ -231,8 +231,8 @@ class Stores:
             raise _foreign(self.place(name))
         if (identity.store == self.identity.primary) != (name == self.primary):
             raise UsageError(
-                _("this store stands in the place of another in lantai.toml"), subject=name,
-                remedy=_("The primary comes first, and each store once."),
+                _("this store stands in the place of another in lantai.toml"), subject=f"{self.place(name)}/{KEY}",
+                remedy=_("The primary comes first, and each store once; if so, store.json was changed: restore it."),
             )  # fmt: skip
         if identity.of_store(self.identity.store) != self.identity:
             raise _contradicted(self.place(name))

@@ -280,9 +280,9 @@ def test_a_store_is_judged_whole_without_a_home(kept: Kept) -> None:
     assert names(done) == harms.keys()
 
 
-def another_archives(kept: Kept) -> bytes:
+def another_archives(kept: Kept, names: Sequence[str] = ("archive", "store", "primary")) -> bytes:
     values = json.loads(kept.whole["store.json"])
-    for name in ("archive", "store", "primary"):
+    for name in names:
         values[name] = values[name].replace("-7", "-4")
     return (json.dumps(values, ensure_ascii=False, indent=2) + "\n").encode()
 
@@ -330,7 +330,7 @@ def test_of_a_damaged_store_json_every_command_tells_and_writes_nothing(
     kept: Kept, tmp_path: Path, chance: random.Random
 ) -> None:
     whole = kept.whole["store.json"]
-    harms = [None, b"", whole[:-1], another_archives(kept), *flipped(whole, chance)]
+    harms = [None, b"", whole[:-1], another_archives(kept), another_archives(kept, ["store"]), *flipped(whole, chance)]
     more = folder(tmp_path / "more", {"总结.txt": "圆满结束\n"})
     package = kept.package
     for data in harms if FULL or kept.backend == "filesystem" else chance.sample(harms, 1):
