@@ -89,7 +89,7 @@ def _new_store(place: Path | Bucket) -> Store:
         except OSError as error:
             raise _no_folder(error, place) from error
     opened = open_store(place)
-    if next(opened.list(KEY), None) is not None:
+    if next(opened.keys(KEY), None) is not None:
         raise Exists(
             _("this store belongs to an archive already"),
             subject=str(place),

@@ -74,7 +74,7 @@ class Stores:
         """
         if name not in self._opened:
             place, store = self.place(name), self._store(name)
-            if found and next(store.list(KEY), None) is None:
+            if found and next(store.keys(KEY), None) is None:
                 own = self.identity.primary if name == self.primary else str(uuid.uuid4())
                 with suppress(Exists):  # by another process, at the same moment
                     lay(store, self.identity.of_store(own))
@@ -380,12 +380,12 @@ def _root_in(bucket: Bucket) -> tuple[Root, list[PackageId] | None]:
     parts = bucket.prefix.rstrip("/").split("/") if bucket.prefix else []
     for below in (PREFIX, ""):
         store = open_store(bucket)
-        if next(store.list(f"{below}0=ocfl_1.1"), None):
+        if next(store.keys(f"{below}0=ocfl_1.1"), None):
             return Root(store, prefix=below), None
     for length in range(len(parts) - 1, -1, -1):
         above = "".join(f"{part}/" for part in parts[:length])
         store = open_store(replace(bucket, prefix=above))
-        if next(store.list("0=ocfl_1.1"), None):
+        if next(store.keys("0=ocfl_1.1"), None):
             root = Root(store, prefix="")
             return root, [root.package_at("/".join(parts[length:]))]
     raise _no_root(str(bucket))

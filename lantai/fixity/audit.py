@@ -76,9 +76,10 @@ def audit(
     def content(head: Reader) -> Iterator[Finding]:
         nonlocal files, octets, looked
         files, octets, looked = 0, 0, True
-        lines = (line for line in head.table.manifest() if only is None or line[1] in only)
+        # In the order of paths: so they lie on a disk, if they lie in any order.
+        lines = (line for line in head.table.contents() if only is None or line[0] in only)
         if level == "listing" and _sizes_agree(head):
-            lines = (line for line in lines if _TAG_FILE.fullmatch(line[1]))
+            lines = (line for line in lines if _TAG_FILE.fullmatch(line[0]))
         for size, finding in _in_order(threads, partial(_vouched if level == "server" else _content, head), lines):
             if size is not None:
                 files, octets = files + 1, octets + size
@@ -123,7 +124,7 @@ def _sizes_agree(head: Reader) -> bool:
 
 def _vouched(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:
     """As _content, of what the server says; what it does not say, or says otherwise, is read."""
-    digest, path = line
+    path, digest = line
     try:
         stated = head.root.store.stat(head.key(path, path)).digests
     except NotFound:
@@ -134,8 +135,8 @@ def _vouched(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding |
 
 
 def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:
-    """The size of one line of the manifest, and what is wrong. (None, None): it is not there, as structure told."""
-    digest, path = line
+    """The size of one content path, and what is wrong. (None, None): it is not there, as structure told."""
+    path, digest = line
     key = head.key(path, path)
     try:
         size, found = _digest(head, key)
@@ -150,7 +151,7 @@ def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding |
 
 
 def _digest(head: Reader, key: str) -> tuple[int, str]:
-    size, digest = 0, hashlib.new(head.algorithm, usedforsecurity=False)
+    size, digest = 0, getattr(hashlib, head.algorithm)(usedforsecurity=False)
     with head.root.store.open(key) as source:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
@@ -179,12 +180,9 @@ def store_to_catalog(root: Root, catalog: Catalog) -> Iterator[tuple[PackageId, 
     """Every package of which the store holds anything; whether the catalogue knows its head."""
     found = packages_in(root)
     while some := list(islice(found, _TOGETHER)):
-        known = catalog.versions_of(some)
-        for package in some:
-            with suppress(Damaged):
-                yield package, known.get(package) == root.head(package)
-                continue
-            yield package, True  # what is wrong, an audit of the package tells
+        known = catalog.versions_of([package for package, _head in some])
+        for package, head in some:  # what is wrong with a head, an audit of the package tells
+            yield package, head is None or known.get(package) == head
 
 
 def catalog_to_store(

@@ -126,3 +126,6 @@ class Damaging(ReadOnly):
                 yield found
             elif self.damage != "missing":
                 yield self.stat(found.key)
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))

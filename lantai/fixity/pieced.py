@@ -104,3 +104,6 @@ class Pieced(ReadOnly):
                     continue  # whole in none of them
                 if skip is not None and (folder := skip(key)):
                     past = beyond(folder)
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))

@@ -20,8 +20,6 @@ from .control import PROMISED, Damage, Missed, control
 
 _SEGMENT = 200
 """Packages after which an audit audits itself."""
-_FILES, _OCTETS = 5_000, 256 * 1024 * 1024
-"""From so many files or bytes on an audit of a package, if it is not the only one, is worth processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +51,17 @@ def run(
     process alone.
     """
     every = iter(packages)
-    heavy = partial(_is_large, root, level)
     if rate:
         root = Root(Paced(root.store, rate), prefix=root.prefix)
     with Workers(root, place, ahead=_SEGMENT, processes=0 if rate else None) as workers:
         while True:
-            before, some = workers.here, list[PackageId]()
+            some = list[PackageId]()
             drawn = _noted(islice(every, _SEGMENT), some)  # one by one, since who gives them may have had enough
-            verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress, heavy=heavy))
+            verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress))
             if not some:
                 return
             if [verdict.package for verdict in verdicts] != some:
                 raise RuntimeError("not every package was audited, or not in turn")
-            here = workers.here > before
             # Where all are damaged there is nothing that could be believed wrongly.
             whole = sorted((one for one in verdicts if one.valid), key=lambda one: (one.bytes, one.package))
             small = [one.package for one in whole[: len(PROMISED[level])]]
@@ -73,10 +69,7 @@ def run(
                 _Asked(small[number % len(small)], damage, chance.getrandbits(64))
                 for number, damage in enumerate(PROMISED[level] if small else ())
             ]
-            before = workers.here
-            found = list(workers.answers(partial(_control, level), controls, unheard))
-            if here and workers.here - before < len(controls):  # whoever audited is controlled, this process too
-                found += (_control(level, root, None, one, unheard) for one in controls)
+            found = workers.answers(partial(_control, level), controls, unheard)
             yield Segment(verdicts, tuple(missed for missed in found if missed))
 
 
@@ -95,14 +88,3 @@ def _control(
 ) -> Missed | None:  # fmt: skip
     chance = Random(asked.seed)
     return control(root, asked.package, level, asked.damage, threads=threads, chance=chance)
-
-
-def _is_large(root: Root, level: Level, package: PackageId) -> bool:
-    if level == "listing":
-        return False
-    octets = 0
-    for files, found in enumerate(root.store.list(root.object_key(package) + "/"), 1):
-        octets += found.size
-        if files >= _FILES or octets >= _OCTETS:
-            return True
-    return False

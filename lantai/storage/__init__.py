@@ -1,6 +1,6 @@
 """Where bytes are kept. Keys are relative POSIX paths.
 
-Store: seven methods, the contract of every backend. tests/conformance/store.py is its judge.
+Store: eight methods, the contract of every backend. tests/conformance/store.py is its judge.
 ocfl:  OCFL 1.1 on top of any store, written once.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, TypeAlias
 
@@ -33,7 +34,7 @@ MAX_PREFIX = 100
 RESERVED = (b".tmp/", b"lost+found/")
 """What no key begins with: where a backend keeps what is under way; ext4's own, where a store is a whole disk."""
 
-_KEY = re.compile(rb"(?:(?!\.\.?(?:/|\Z))[^/\x00-\x08\x0b\x0c\x0e-\x1f]{1,%d}+(?:/(?!\Z)|\Z))+" % MAX_COMPONENT)
+_NAME = re.compile(rb"(?!\.\.?\Z)[^/\x00-\x08\x0b\x0c\x0e-\x1f]{1,%d}" % MAX_COMPONENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Bucket:
 
 
 class Store(Protocol):
-    """Seven methods. The contract is here; tests/conformance/store.py is its judge.
+    """Eight methods. The contract is here; tests/conformance/store.py is its judge.
 
     Keys: one or more components joined by "/"; none empty, "." or "..", none over MAX_COMPONENT, the whole not over
     MAX_KEY bytes of UTF-8; no control character that XML 1.0 cannot hold, since S3 answers in XML; not below RESERVED.
@@ -129,6 +130,10 @@ class Store(Protocol):
 
         prefix is text, not a folder: "a/b" lists "a/b/c" and "a/bc". skip: asked of each key, once the next is wanted.
         """
+        ...
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        """What list gives, by its keys alone: on a file system a listing of names is much cheaper than one of sizes."""
         ...
 
     def delete(self, key: str) -> None:
@@ -177,7 +182,15 @@ def _encoded(key: str) -> bytes:
         raw = key.encode()
     except UnicodeEncodeError:
         return b""
-    return raw if len(raw) <= MAX_KEY and _KEY.fullmatch(raw) else b""
+    folder, slash, name = raw.rpartition(b"/")
+    is_one = len(raw) <= MAX_KEY and _NAME.fullmatch(name) and (not slash or _is_path(folder))
+    return raw if is_one else b""
+
+
+@lru_cache(maxsize=256)
+def _is_path(folder: bytes) -> bool:
+    """Whether each part of it is a name. Asked of one folder again and again."""
+    return all(_NAME.fullmatch(name) for name in folder.split(b"/"))
 
 
 def absent(key: str) -> NotFound:

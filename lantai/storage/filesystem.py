@@ -126,6 +126,18 @@ class FilesystemStore:
         return _stat(key, seen)
 
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        for key in self.keys(prefix, after, skip):
+            path = self._root + b"/" + key.encode()
+            try:
+                seen = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # deleted since
+            except OSError as error:
+                raise unavailable(error, path) from error
+            if stat.S_ISREG(seen.st_mode):
+                yield _stat(key, seen)
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
         # A lone surrogate has its place in the order, and matches nothing.
         wanted, past = prefix.encode(errors="surrogatepass"), after.encode(errors="surrogatepass")
         base = wanted[: wanted.rfind(b"/") + 1]
@@ -141,18 +153,14 @@ class FilesystemStore:
             if key.endswith(b"/"):
                 if (key >= past or past.startswith(key)) and key not in RESERVED:
                     stack.append((key, self._folders.names(key)))
-            elif key > past:
-                path = self._root + b"/" + key
+            elif key > past and len(key) <= MAX_KEY:
                 try:
-                    text, seen = key.decode(), os.lstat(path)
-                except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
-                    continue  # deleted since; or a name that is not UTF-8, so no key
-                except OSError as error:
-                    raise unavailable(error, path) from error
-                if stat.S_ISREG(seen.st_mode) and len(key) <= MAX_KEY:
-                    yield _stat(text, seen)
-                    if skip is not None and (folder := skip(text)):
-                        past = beyond(folder)
+                    text = key.decode()
+                except UnicodeDecodeError:
+                    continue  # a name that is not UTF-8, so no key
+                yield text
+                if skip is not None and (folder := skip(text)):
+                    past = beyond(folder)
 
     def delete(self, key: str) -> None:
         folder = path = self._path(key)

@@ -25,11 +25,17 @@ class Folders:
     durable: dict[bytes, int] = field(default_factory=dict)
 
     def names(self, base: bytes) -> list[bytes]:
-        """What is in base ("a/b/" or ""), last first. Folders end in "/": their order is then that of whole keys."""
+        """The folders and files in base ("a/b/" or ""), last first; a link or device is neither. Folders end in "/":
+        their order is then that of whole keys.
+        """
         path = self.root + b"/" + base
         try:
             with os.scandir(path) as entries:
-                names = [entry.name + b"/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
+                names = [
+                    entry.name if entry.is_file(follow_symlinks=False) else entry.name + b"/"
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+                ]
         except OSError as error:
             if base and error.errno in _NONE:
                 return []

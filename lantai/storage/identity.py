@@ -65,7 +65,7 @@ def read_identity(store: Store, *, subject: str) -> Identity:
             raise ValueError(_("lantai writes it otherwise"))
         return identity
     except NotFound as error:
-        if next(store.list(), None) is not None:
+        if next(store.keys(), None) is not None:
             raise _damaged(_("store.json is missing"), file) from error
         raise NotFound(
             _("there is no lantai store here"),

@@ -7,6 +7,7 @@ import errno
 import os
 import platform
 import re
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ..messages import N_, _
 _libc = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
+_PR_SET_PDEATHSIG = 1
 
 # Since Linux 5.17 syncfs reports every failed write, on these file systems (magic numbers of statfs(2)).
 _SYNCFS_SINCE = (5, 17)
@@ -60,6 +62,13 @@ def machine() -> str:
         if found := Path("/etc/machine-id").read_text("ascii").strip():
             return found
     return platform.node()
+
+
+def end_with_parent(parent: int) -> None:
+    """This process, a child of parent, ends when that ends, however that may be (PR_SET_PDEATHSIG of prctl(2))."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def fsync(path: bytes) -> None:

@@ -86,8 +86,8 @@ def check(store: Store, codes: Collection[str] | None = None) -> Iterator[tuple[
 
 
 def _empty(store: Store, folder: str) -> None:
-    for found in list(store.list(folder)):
-        store.delete(found.key)
+    for key in list(store.keys(folder)):
+        store.delete(key)
     store.delete(folder.rstrip("/"))
 
 

@@ -35,6 +35,9 @@ class ReadOnly:
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         return self.store.list(prefix, after, skip)
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return self.store.keys(prefix, after, skip)
+
     def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
         raise AssertionError("it is only read")
 

@@ -77,6 +77,9 @@ class MemoryStore:
                 if skip is not None and (folder := skip(key)):
                     past = beyond(folder)
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
+
     def delete(self, key: str) -> None:
         key_bytes(key)
         with self._lock:
@@ -161,6 +164,9 @@ class FaultyStore:
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         return self.store.list(prefix, after, skip)
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
+
     def delete(self, key: str) -> None:
         self.store.delete(key)
 
@@ -229,6 +235,9 @@ class CrashingStore:
         for found in self.store.list(prefix, after, skip):
             yield found
             self._alive()
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:
         with self._operation(f"delete {key}"):

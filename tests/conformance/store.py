@@ -41,7 +41,9 @@ def read(store: Store, key: str, start: int = 0, stop: int | None = None) -> byt
 
 
 def keys(store: Store, prefix: str = "", after: str = "") -> list[str]:
-    return [found.key for found in store.list(prefix, after)]
+    found = list(store.keys(prefix, after))
+    assert found == [one.key for one in store.list(prefix, after)]
+    return found
 
 
 def fill(store: Store, names: tuple[str, ...]) -> None:
@@ -369,7 +371,9 @@ class StoreSuite:
         fill(store, names)
 
         def listed(skip: Skip, after: str = "") -> list[str]:
-            return [found.key for found in store.list("", after, skip)]
+            found = list(store.keys("", after, skip))
+            assert found == [one.key for one in store.list("", after, skip)]
+            return found
 
         assert listed(lambda _key: "") == list(names)
         assert listed(lambda key: "b/" if key.startswith("b/") else "") == ["a", "b-", "b/a", "b0", "c/1", "c/2"]

@@ -79,7 +79,7 @@ def auditing(*, home: str, words: Sequence[str], told: str, after: float, segmen
         return look(*words)
 
     setattr(run, "_audit", slowly)  # noqa: B010
-    setattr(workers, "ALONE", 1000.0)  # noqa: B010
+    setattr(workers, "PROCESSES", 0)  # noqa: B010
     setattr(run, "_SEGMENT", segment)  # noqa: B010
     killer = Timer(after, lambda: os.kill(os.getpid(), signal.SIGKILL))
     killer.daemon = True

@@ -54,6 +54,10 @@ class Gate:
         self._pass(reading=True)
         return self.store.list(prefix, after, skip)
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        self._pass(reading=True)
+        return self.store.keys(prefix, after, skip)
+
     def delete(self, key: str) -> None:
         self._pass()
         self.store.delete(key)

@@ -143,7 +143,7 @@ FILES = pytest.mark.parametrize("made", ["filesystem"], indirect=True)
 
 @pytest.fixture
 def kept(made: Kept, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    monkeypatch.setattr(workers, "ALONE", 1000.0)  # processes of its own are started where a test asks for them
+    monkeypatch.setattr(workers, "PROCESSES", 0)  # processes of its own are started where a test asks for them
     made.again()
     return made
 
@@ -352,7 +352,7 @@ def begin(server: Any, lantai: Lantai, told: Path, *, after: float = 0, at: int 
 def test_a_repair_killed_anywhere_leaves_nothing_half_done(
     archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "ALONE", 1000.0)
+    monkeypatch.setattr(workers, "PROCESSES", 0)
     assert archive("audit", "--all", "--json").code == 0  # the journal knows where the stores lie now
     stores = {"local": open_store(archive.folder / "store"), "second": open_store(tmp_path / "second")}
     changes, killed = 0, 0
@@ -405,7 +405,7 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
     archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every third time there is something to repair, so that the repair is killed as well."""
-    monkeypatch.setattr(workers, "ALONE", 1000.0)
+    monkeypatch.setattr(workers, "PROCESSES", 0)
     stores = {"local": archive.folder / "store", "second": tmp_path / "second"}
     whole = {name: files_of(place) for name, place in stores.items()}
     packages = len(archive("list", "--json").objects)
@@ -504,6 +504,9 @@ class Yesterday(Around):
         for found in self.store.list(prefix, after, skip):
             if found.key in self._before or not self._is_old.search(found.key):
                 yield found
+
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
 
 
 class Failing(Around):

@@ -296,6 +296,7 @@ def test_an_interrupted_run_is_gone_on_with(
 ) -> None:
     assert second
     monkeypatch.setattr(run, "_SEGMENT", 1)
+    monkeypatch.setattr(workers, "PROCESSES", 0)
     looks: list[str] = []
     look = run._audit
 
@@ -356,12 +357,13 @@ def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Pat
     assert answers(lantai) == before
 
 
+@pytest.mark.parametrize("processes", [0, 2])
 @pytest.mark.parametrize("blind", ["digests", "listings"])
 def test_an_audit_that_does_not_find_its_own_damage_is_void(
-    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, blind: str
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, blind: str, processes: int
 ) -> None:
     assert ids
-    monkeypatch.setattr(workers, "ALONE", 1000)  # what is made blind is this process
+    monkeypatch.setattr(workers, "PROCESSES", processes)
     if blind == "digests":
         monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))
     else:
@@ -371,31 +373,12 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     assert checks(lantai) == []
 
 
-def test_who_audits_beside_others_is_controlled_too(
-    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert ids
-    large: list[str] = []
-
-    def is_large(_root: Any, _level: str, package: str) -> bool:
-        large.append(package)
-        return len(large) > 1
-
-    monkeypatch.setattr(workers, "ALONE", 1000)
-    monkeypatch.setattr(run, "_is_large", is_large)
-    assert lantai("audit", "--all", "--json").object["void"] is False
-    assert len({*large}) > 1
-    large.clear()
-    monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))  # here, not in the others
-    done = lantai("audit", "--all", "--json")
-    assert (done.code, done.object["void"]) == (3, True)
-
-
 def test_processes_find_what_one_finds(lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids
     flip(at(lantai.folder / "store", PLACES["content"]))
+    monkeypatch.setattr(workers, "PROCESSES", 0)
     alone = lantai("audit", "--all", "--no-repair", "--json").object
-    monkeypatch.setattr(workers, "ALONE", 0)
+    monkeypatch.setattr(workers, "PROCESSES", 2)
     assert lantai("audit", "--all", "--no-repair", "--json").object == alone
     assert alone["failed"]
 
@@ -412,7 +395,7 @@ def test_a_wrong_read_that_comes_right_is_a_warning(
         seen.append(key)
         return size, found if seen.count(key) > 1 or not key.endswith("1.jpg") else "0" * 64
 
-    monkeypatch.setattr(workers, "ALONE", 1000)
+    monkeypatch.setattr(workers, "PROCESSES", 0)
     monkeypatch.setattr(auditing, "_digest", bad_cable)
     monkeypatch.setattr(run, "control", lambda *_words, **_more: None)
     told = lantai("audit", "--all", "--store", "local", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -21,7 +22,7 @@ Batches = list[list[Asked]]
 
 @pytest.fixture(autouse=True)
 def by_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ALONE", 0)
+    monkeypatch.setattr(workers, "PROCESSES", 2)
 
 
 @pytest.fixture
@@ -43,10 +44,8 @@ def alone(place: Path, batches: Batches) -> list[list[Seen]]:
 
 
 def children() -> list[int]:
-    """Those of this process that read packages."""
-    tasks = Path("/proc/self/task").iterdir()
-    pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    return [pid for pid in pids if b"lantai.storage.workers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    """Processes of this one."""
+    return [one.pid for one in multiprocessing.active_children() if one.pid]
 
 
 def test_batches_come_in_their_order_and_as_if_read_here(place: Path) -> None:

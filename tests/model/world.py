@@ -215,6 +215,9 @@ class Port:
             folder = skip(key) if skip is not None else ""
             past = f"{folder}\U0010ffff".encode() if folder else key.encode()
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
+
     def delete(self, key: str) -> None:
         while self.ask("delete", key) == AGAIN:
             pass

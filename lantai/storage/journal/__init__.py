@@ -43,8 +43,8 @@ def key_of(writer: str, number: int) -> str:
 
 def writers(store: Store) -> Iterator[str]:
     """Of every chain of which the store holds anything, in order. One key of each is listed."""
-    for found in store.list(PREFIX, skip=_chain_of):
-        if chain := _chain_of(found.key):
+    for key in store.keys(PREFIX, skip=_chain_of):
+        if chain := _chain_of(key):
             yield chain.split("/")[-2]
 
 
@@ -56,16 +56,16 @@ def _chain_of(key: str) -> str:
 
 def numbers(store: Store, writer: str, after: int = 0) -> Iterator[int]:
     """Of the segments of a chain that the store holds, beyond after, in order."""
-    for found in store.list(f"{PREFIX}{writer}/", key_of(writer, after)):
-        if match := _KEY.fullmatch(found.key):
+    for key in store.keys(f"{PREFIX}{writer}/", key_of(writer, after)):
+        if match := _KEY.fullmatch(key):
             yield int(match[2])
 
 
 def strays(store: Store) -> Iterator[str]:
     """Keys below journal/ that are none of a segment."""
-    for found in store.list(PREFIX):
-        if not _KEY.fullmatch(found.key):
-            yield found.key
+    for key in store.keys(PREFIX):
+        if not _KEY.fullmatch(key):
+            yield key
 
 
 def load(store: Store, key: str) -> bytes:
@@ -264,7 +264,7 @@ def _publish(store: Store) -> None:
     """Lay the schemas of the format that is written now, in a store that was made before there was such a format."""
     newest = f"-{FORMAT}.json"
     for schema in resources.files(__package__).joinpath("schemas").iterdir():
-        if schema.name.endswith(newest) and next(store.list(SCHEMAS + schema.name), None) is None:
+        if schema.name.endswith(newest) and next(store.keys(SCHEMAS + schema.name), None) is None:
             store.put(SCHEMAS + schema.name, partial(_whole, schema.read_bytes()), algorithms=())
             store.sync()
 

@@ -130,7 +130,7 @@ def _held_against(
 ) -> Iterator[tuple[str, Finding]]:
     """Whether each source that holds the chain holds it as far as somebody saw it, and so."""
     key = key_of(writer, link.number)
-    there = {name: store for name, store in sources.items() if next(store.list(key), None) is not None}
+    there = {name: store for name, store in sources.items() if next(store.keys(key), None) is not None}
     if not there:  # else it was missed already, where it is missing
         for name in sources:
             if name != HOME:

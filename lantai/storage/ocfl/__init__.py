@@ -104,8 +104,8 @@ class Root:
     def places(self, after: PackageId | None = None) -> Iterator[PackageId]:
         """Every package of which the storage root holds anything, be it only what a draft left."""
         past = self.object_key(after) + "0" if after else ""  # "0" comes after "/"
-        for found in self.store.list(self.prefix, past, self._object_of):
-            if folder := self._object_of(found.key):
+        for key in self.store.keys(self.prefix, past, self._object_of):
+            if folder := self._object_of(key):
                 yield PackageId(unquote(folder.split("/")[-2]))
 
     def _object_of(self, key: str) -> str:
@@ -151,18 +151,19 @@ class Root:
             pass
         return None
 
-    def require_whole(self, package: PackageId, head: int) -> None:
-        """Raises Damaged if a version up to head, or below a later one that is there or that the root inventory or a
-        sidecar knows, has no inventory: no writer starts from it, and nothing of it is removed.
+    def whole_head(self, package: PackageId) -> int:
+        """As head. Raises Damaged also if a version up to it, or below a later one that is there or that the root
+        inventory or a sidecar knows, has no inventory: no writer starts from it, and nothing of it is removed.
         """
-        head = max(head, self.head(package))
+        head = self.head(package)
         later = [number for number in self._version_folders(package) if number > head]
         # A sidecar comes after its inventory, and so tells of one that was lost.
-        known = (one for one in later if next(self.store.list(self.inventory_key(package, one)), None) is not None)
+        known = (one for one in later if next(self.store.keys(self.inventory_key(package, one)), None) is not None)
         highest = max(known, default=head)
         for number in range(1, highest + 1):
-            if not self.exists(self.inventory_key(package, number)):
+            if number != head and not self.exists(self.inventory_key(package, number)):
                 raise _missing(package, number)
+        return head
 
     def _version_folders(self, package: PackageId) -> Iterator[int]:
         """Of each one key is looked at, not all: the listing skips from folder to folder."""
@@ -172,8 +173,8 @@ class Root:
             match = re.match(r"[1-9][0-9]{0,8}/", key[len(place) :])
             return place + match[0] if match else ""
 
-        for found in self.store.list(place, skip=folder):
-            if name := folder(found.key):
+        for key in self.store.keys(place, skip=folder):
+            if name := folder(key):
                 yield int(name[len(place) : -1])
 
     def inventory(self, package: PackageId, number: int) -> Iterator[Row]:
@@ -281,8 +282,8 @@ class Root:
         Raises Damaged if a version is missing.
         """
         place = self.object_key(package)
-        number = head or self.head(package)
-        self.require_whole(package, number)
+        whole = self.whole_head(package)
+        number = head or whole
         changed = False
         while True:
             for version in range(1, number + 1):
@@ -339,7 +340,7 @@ class Reader:
 
     def __init__(self, root: Root, package: PackageId, number: int, table: Inventory) -> None:
         self.package, self.number, self.table = package, number, table
-        self.root = root
+        self.root, self._place = root, root.object_key(package)
         self.algorithm: Algorithm = "sha512" if table.fields.get("digestAlgorithm") == "sha512" else "sha256"
 
     def __call__(self, path: str) -> Iterator[bytes]:
@@ -361,7 +362,7 @@ class Reader:
                 subject=path,
                 remedy=_("Run lantai validate on the package."),
             )
-        return f"{self.root.object_key(self.package)}/{content}"
+        return f"{self._place}/{content}"
 
     def paths(self, prefix: str = "") -> Iterator[tuple[str, Digests]]:
         """Logical path and digest, in byte order of path."""

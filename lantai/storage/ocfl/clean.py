@@ -145,8 +145,8 @@ def _staged(root: Root, package: PackageId | None = None) -> Iterator[Staged]:
         staged = Staged.parse(key)
         return root.staging_key(staged.package, staged.number, staged.draft) if staged else ""
 
-    for found in root.store.list(f"staging/{encoded(package)}/" if package else "staging/", skip=draft):
-        if staged := Staged.parse(found.key):
+    for key in root.store.keys(f"staging/{encoded(package)}/" if package else "staging/", skip=draft):
+        if staged := Staged.parse(key):
             yield staged
 
 
@@ -254,7 +254,7 @@ def _attempts(root: Root, staged: Staged) -> int:
 
 def _but_outcome(root: Root, folder: str) -> list[str]:
     """What else lies in a staging folder; draft.json last, since what has none is dead."""
-    keys = [found.key for found in root.store.list(folder) if found.key != folder + "outcome"]
+    keys = [key for key in root.store.keys(folder) if key != folder + "outcome"]
     return sorted(keys, key=lambda key: key == folder + "draft.json")
 
 
@@ -293,10 +293,8 @@ class _Listed:
         self._db.execute("CREATE TABLE content (path TEXT PRIMARY KEY, number INTEGER, draft TEXT) WITHOUT ROWID")
         place = root.object_key(package) + "/"
         keys = (
-            _content(root, package, staged.number, staged.draft)
-            if staged
-            else (found.key for found in root.store.list(place + "v"))
-        )
+            _content(root, package, staged.number, staged.draft) if staged else root.store.keys(place + "v")
+        )  # fmt: skip
         paths = (key.removeprefix(place) for key in keys)
         self._db.executemany(
             "INSERT INTO content VALUES (?, ?, ?)",
@@ -336,7 +334,7 @@ class _Listed:
         if head:
             self._keep_named(head)  # the newest names nearly all that any names
         if not self.is_empty():
-            root.require_whole(package, head)
+            root.whole_head(package)
             for number in range(head - 1, 0, -1):
                 self._keep_named(number)
         for (path,) in self._db.execute("SELECT path FROM content"):
@@ -351,4 +349,4 @@ def _content(root: Root, package: PackageId, number: int, draft: str) -> Iterato
     """Keys of a draft's content, of every attempt."""
     place = f"{root.object_key(package)}/v{number}/content/{draft}"
     for beginning in (place + "-", place + "/"):
-        yield from (found.key for found in root.store.list(beginning))
+        yield from root.store.keys(beginning)

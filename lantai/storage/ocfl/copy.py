@@ -39,8 +39,7 @@ def copy_package(source: Root, target: Root, package: PackageId, *, progress: Pr
     Idempotent; what a broken off copy stored is not sent again. Raises Diverged, Damaged if source does not hold what
     its inventory says, StoreUnavailable; versions before that are whole.
     """
-    head = source.head(package)
-    source.require_whole(package, head)
+    head = source.whole_head(package)
     unfinished = False
     for number in range(1, head + 1):
         present = _is_present(source, target, package, number)

@@ -119,7 +119,7 @@ class Draft:
                 self._lock.log([{"source": self._source}])
             root.store.create(self.staging + "draft.json", lambda: (sign,))
         self._pulse.start()
-        root.require_whole(self.package, self.number - 1)
+        root.whole_head(self.package)
         if self.number > 1:
             self._inventory.load(root.inventory(self.package, self.number - 1))
             # An object keeps the algorithm it began with: one inventory, one algorithm (OCFL 1.1 section 3.5.1).

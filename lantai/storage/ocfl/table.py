@@ -59,18 +59,17 @@ class Inventory:
 
     def load(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            match row:
-                case Content(digest, path):
-                    self._contents.setdefault(digest.lower(), set()).add(path)
-                case State(version, digest, path):
-                    self._states[version, path] = digest.lower()
-                case VersionInfo():
-                    if self._db is None:
-                        self._versions[row.number] = row
-                    else:
-                        self.add_version(row)
-                case Field(name, value):
-                    self.fields[name] = value
+            # Not by match: of each file of a package there are two.
+            if isinstance(row, Content):
+                self._contents.setdefault(row.digest.lower(), set()).add(row.path)
+            elif isinstance(row, State):
+                self._states[row.version, row.path] = row.digest.lower()
+            elif isinstance(row, Field):
+                self.fields[row.name] = row.value
+            elif self._db is None:
+                self._versions[row.number] = row
+            else:
+                self.add_version(row)
             if len(self._contents) + len(self._states) > _HELD:
                 self.db  # noqa: B018 -- takes them in
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -23,27 +24,26 @@ if TYPE_CHECKING:
     from . import Root
 
 
-def packages(root: Root) -> Iterator[PackageId]:
-    """Every package that has a version, or anything else but content: content alone may be what a draft is writing, or
-    what a copy is taking over.
+def packages(root: Root) -> Iterator[tuple[PackageId, int | None]]:
+    """Every package that has a version, or anything else but content, with its head (None: that is damaged). Content
+    alone may be what a draft is writing, or what a copy is taking over.
     """
     for package in root.places():
-        try:
-            found = root.head(package) > 0
-        except Damaged:
-            found = True
-        if found or _holds_more_than_content(root, package):
-            yield package
+        head = None
+        with suppress(Damaged):
+            head = root.head(package)
+        if head != 0 or _holds_more_than_content(root, package):
+            yield package, head
 
 
 def _holds_more_than_content(root: Root, package: PackageId) -> bool:
     place = root.object_key(package) + "/"
 
     def content(key: str) -> str:
-        match = re.match(r"v[1-9][0-9]*/content/", key[len(place) :])
-        return place + match[0] if match else ""
+        match = _CONTENT.match(key, len(place))
+        return key[: match.end()] if match else ""
 
-    return any(not content(found.key) for found in root.store.list(place, skip=content))
+    return any(not content(key) for key in root.store.keys(place, skip=content))
 
 
 def strays(root: Root, known: set[str]) -> Iterator[str]:
@@ -51,9 +51,9 @@ def strays(root: Root, known: set[str]) -> Iterator[str]:
     later. Objects and rooms are passed over, not listed.
     """
     judged = partial(_judged_elsewhere, root)
-    for found in root.store.list(skip=judged):
-        if found.key not in known and not judged(found.key):
-            yield found.key
+    for key in root.store.keys(skip=judged):
+        if key not in known and not judged(key):
+            yield key
 
 
 _ROOMS = ("journal", "remote", "staging")
@@ -96,8 +96,7 @@ def _structure(
     if root.small(f"{place}/{DECLARATION}") != DECLARED:
         findings.append(Finding.of("E003", f"{place}/{DECLARATION}"))
     try:
-        head = root.head(package)
-        root.require_whole(package, head)
+        head = root.whole_head(package)
     except Damaged as error:
         if not error.subject.endswith("/inventory.json"):
             findings.append(Finding.of("E010", place, reason=error.what))
@@ -157,6 +156,9 @@ def _contradicted(root: Root, key: str) -> Iterator[Finding]:
             yield Finding.of("E060", f"{key}.{algorithm}")
 
 
+_CONTENT = re.compile(r"v[1-9][0-9]*/content/")
+
+
 def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iterator[Finding]:
     if table.fields.get("id") != package:
         yield Finding.of("E110", key)
@@ -169,7 +171,7 @@ def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iter
     for digest, path in table.manifest():
         if not valid_digest(algorithm, digest):
             yield Finding.of("E025", f"{key} {digest}", algorithm=algorithm)
-        if not valid_path(path) or not re.match(r"v([1-9][0-9]*)/content/", path):
+        if not _CONTENT.match(path) or not valid_path(path):
             yield Finding.of("E099", f"{key} {path}")
     for info in table.versions():
         for path, digest, content in table.located(info.number):
@@ -218,8 +220,8 @@ def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Ite
     alive: dict[tuple[int, str], bool] = {}
     contents = table.contents()
     named = next(contents, None)  # both come in byte order
-    for stat in root.store.list(place):
-        path = stat.key[len(place) :]
+    for key in root.store.keys(place):
+        path = key[len(place) :]
         while named and named[0] < path:
             yield Finding.of("E092", place + named[0], expected=named[1], found="-")
             named = next(contents, None)
@@ -228,8 +230,8 @@ def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Ite
                 named = next(contents, None)
         elif (match := own.fullmatch(path)) and int(match[1] or 0) <= head:
             continue
-        elif not _is_of_live_draft(root, package, path, alive) and root.exists(stat.key):
-            yield Finding.of("E023", stat.key)
+        elif not _is_of_live_draft(root, package, path, alive) and root.exists(key):
+            yield Finding.of("E023", key)
     while named:
         yield Finding.of("E092", place + named[0], expected=named[1], found="-")
         named = next(contents, None)
@@ -242,5 +244,5 @@ def _is_of_live_draft(root: Root, package: PackageId, path: str, alive: dict[tup
         return False
     draft = int(match[1]), match[2]
     if draft not in alive:
-        alive[draft] = next(root.store.list(root.staging_key(package, *draft)), None) is not None
+        alive[draft] = next(root.store.keys(root.staging_key(package, *draft)), None) is not None
     return alive[draft]

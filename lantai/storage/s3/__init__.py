@@ -157,6 +157,9 @@ class S3Store:
             if past > last:
                 more = {"StartAfter": self._client.name(start)}
 
+    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+        return (found.key for found in self.list(prefix, after, skip))
+
     def delete(self, key: str) -> None:
         key_bytes(key)
         self._begin()
