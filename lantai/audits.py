@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
@@ -169,6 +169,7 @@ class Audits:
 
         for store in asked.stores:
             spending.begin()
+            began = self._now().replace(microsecond=0)  # the journal tells no less than seconds apart
             try:
                 if asked.what == "due" and next(self.due(store, asked.level), None) is None:
                     continue  # a disk that lies in a safe need not be there
@@ -185,10 +186,10 @@ class Audits:
                         packages, files, octets = packages + 1, files + one.files, octets + one.bytes
                         for finding in one.findings:
                             (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
-                if asked.what != "due":
-                    known = None if asked.what == "all" else asked.what
+                if asked.what == "all":
                     told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
-                    faults += [Fault(store, *one) for one in self._beside(store, root, known) if one[0] not in told]
+                    beside = self._beside(store, root, asked.level, since or began)
+                    faults += [Fault(store, *one) for one in beside if one[0] not in told]
             except LantaiError as error:
                 away.append((store, str(error)))
         return Outcome(
@@ -207,7 +208,7 @@ class Audits:
         elif asked.budget:  # in an order in which every package comes to its turn
             yield from (package for package, _at in self._catalog.last_checked(store, asked.level))
         else:
-            met = self._met(root)
+            met = store_to_catalog(root, self._catalog, store)
             while some := list(islice(met, _TOGETHER)):
                 done = self._catalog.checked_since(store, asked.level, some, since) if since else frozenset()
                 skipped(len(done))
@@ -218,14 +219,6 @@ class Audits:
         every = self._stores.audited_every(store) or self._every
         return due(self._catalog.last_checked(store, level), every, self._now(), store=store)
 
-    def _met(self, root: Root) -> Iterator[PackageId]:
-        """Every package in a store."""
-        for package, known in store_to_catalog(root, self._catalog):
-            if not known:
-                with suppress(Damaged, NotFound):
-                    index(self._catalog, root, package)
-            yield package
-
     def _enter(self, store: str, level: Level, segment: Segment) -> None:
         """What counts goes into the journal, what is void does not."""
         if not segment.void:
@@ -235,9 +228,15 @@ class Audits:
 
     def _held(self, store: str, root: Root, segment: Segment) -> Segment:
         """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
-        back yesterday's versions, whole, has not kept the package.
+        back yesterday's versions, whole, has not kept the package. What the catalogue does not know of, it is told.
         """
-        behind = dict(catalog_to_store(self._catalog, (one.package for one in segment.verdicts), root, store))
+        known = self._catalog.versions_of([one.package for one in segment.verdicts])
+        for one in segment.verdicts:
+            if one.head and one.head != known.get(one.package):
+                with suppress(Damaged, NotFound):
+                    index(self._catalog, root, one.package)
+        seen = ((one.package, one.head) for one in segment.verdicts)
+        behind = dict(catalog_to_store(self._catalog, seen, root, store))
         primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
 
         def held(verdict: Verdict) -> Verdict:
@@ -251,14 +250,16 @@ class Audits:
         return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
 
     def _beside(
-        self, store: str, root: Root, packages: Sequence[PackageId] | None
-    ) -> Iterator[tuple[PackageId | None, Finding]]:
-        """What no audit of a package can find: packages of which the store has nothing; None: of no package."""
-        known = (row.id for row in self._catalog.packages()) if packages is None else packages
-        yield from catalog_to_store(self._catalog, known, root, store)
-        if packages is None:
-            for finding in self._stores.judge(store, root):
-                yield None, finding
+        self, store: str, root: Root, level: Level, since: datetime
+    ) -> Iterator[tuple[PackageId | None, Finding]]:  # fmt: skip
+        """What no audit of a package can find: packages of which the store has nothing, which were not checked since;
+        None: of no package.
+        """
+        checked = self._catalog.last_checked(store, level)
+        unseen = ((package, None) for package, _at in takewhile(lambda one: one[1] is None or one[1] < since, checked))
+        yield from catalog_to_store(self._catalog, unseen, root, store)
+        for finding in self._stores.judge(store, root):
+            yield None, finding
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""

@@ -24,8 +24,7 @@ from ..storage import beyond
 from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
 from ..storage.ocfl.inventory import sidecar
 from ..storage.ocfl.layout import DRAFT_CONTENT
-from ..storage.ocfl.validate import packages as packages_in
-from ..storage.ocfl.validate import structure
+from ..storage.ocfl.validate import is_package, structure
 from ..storage.workers import Progress
 
 if TYPE_CHECKING:
@@ -48,10 +47,13 @@ _TOGETHER = 200
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of one package in one store. files, bytes: of content, that were read and hashed."""
+    """Of one package in one store. head: that was looked at; None: it could not be made out. files, bytes: of content,
+    that were read and hashed.
+    """
 
     package: PackageId
     level: Level
+    head: int | None
     files: int
     bytes: int
     findings: tuple[Finding, ...]
@@ -71,11 +73,11 @@ def audit(
     only: the content paths that are read, where it is not all of them.
     """
     files = octets = 0
-    looked = False
+    number: int | None = None
 
     def content(head: Reader) -> Iterator[Finding]:
-        nonlocal files, octets, looked
-        files, octets, looked = 0, 0, True
+        nonlocal files, octets, number
+        files, octets, number = 0, 0, head.number
         # In the order of paths: so they lie on a disk, if they lie in any order.
         lines = (line for line in head.table.contents() if only is None or line[0] in only)
         if level == "listing" and _sizes_agree(head):
@@ -88,10 +90,14 @@ def audit(
                 yield finding
 
     findings = list(structure(root, package, content))
-    if not looked:
-        with suppress(Damaged, NotFound), root.version(package) as head:  # what keeps it from being read was told
-            findings += content(head)
-    return Verdict(package, level, files, octets, tuple(findings))
+    if number is None:
+        with suppress(Damaged):  # what keeps it from being read was told
+            try:
+                with root.version(package) as head:
+                    findings += content(head)
+            except NotFound:
+                number = 0
+    return Verdict(package, level, number, files, octets, tuple(findings))
 
 
 _TAG_FILE = re.compile(r"v[1-9][0-9]*/content/[^/]+/[^/]+")
@@ -176,24 +182,27 @@ def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: I
             future.cancel()
 
 
-def store_to_catalog(root: Root, catalog: Catalog) -> Iterator[tuple[PackageId, bool]]:
-    """Every package of which the store holds anything; whether the catalogue knows its head."""
-    found = packages_in(root)
+def store_to_catalog(root: Root, catalog: Catalog, store: str) -> Iterator[PackageId]:
+    """Every package of which the store of that name holds anything, whether the catalogue knows of it or not."""
+    found = root.places()
     while some := list(islice(found, _TOGETHER)):
-        known = catalog.versions_of([package for package, _head in some])
-        for package, head in some:  # what is wrong with a head, an audit of the package tells
-            yield package, head is None or known.get(package) == head
+        known = catalog.held_in(store, some)
+        yield from (package for package in some if package in known or is_package(root, package))
 
 
 def catalog_to_store(
-    catalog: Catalog, packages: Iterable[PackageId], root: Root, store: str
+    catalog: Catalog, heads: Iterable[tuple[PackageId, int | None]], root: Root, store: str
 ) -> Iterator[tuple[PackageId, Finding]]:
-    """Which of these packages the catalogue knows to lie in the store of that name, and the store has lost."""
-    every = iter(packages)
-    while some := list(islice(every, _TOGETHER)):
+    """Which of these packages the catalogue knows to lie in the store of that name, and the store has lost. heads: as
+    they were seen there; None: not yet.
+    """
+    every = iter(heads)
+    while some := dict(islice(every, _TOGETHER)):
         for package, known in catalog.held_in(store, some).items():
+            has = some[package]
             with suppress(Damaged):  # an audit of the package tells
-                if (has := root.head(package)) < known:
+                # Seen before the catalogue was asked, it may have got a version since.
+                if (has is None or has < known) and (has := root.head(package)) < known:
                     yield package, Finding.of("audit-lost", package, known=known, has=has)
 
 

@@ -34,7 +34,7 @@ def validate_all(
     root: Root, packages: Iterable[PackageId] | None, *, progress: Callable[[int, int], None]
 ) -> Iterator[Verdict]:
     """Of each package named, or of every one of which root holds anything."""
-    for package in (one for one, _head in packages_in(root)) if packages is None else packages:
+    for package in packages_in(root) if packages is None else packages:
         yield validate(root, package, progress=progress)
 
 

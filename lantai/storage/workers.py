@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LantaiError
-from . import Bucket, open_store
+from . import Bucket
 from .linux import end_with_parent
 from .ocfl import Root
 
@@ -57,13 +57,14 @@ class Workers:
     """
 
     def __init__(self, root: Root, place: Path | Bucket, *, ahead: int, processes: int | None = None) -> None:
-        self._root, self._place, self._ahead = root, place, ahead
+        self._root, self._ahead = root, ahead
+        self._connections = place.connections if isinstance(place, Bucket) else 0
         self._processes = PROCESSES if processes is None else processes
         self._children: list[_Child] = []
         self._until = ExitStack()
 
     def __enter__(self) -> Workers:
-        self._threads = self._until.enter_context(_threads(self._place))
+        self._threads = self._until.enter_context(_threads(self._connections))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -76,13 +77,14 @@ class Workers:
         coming = iter(batches)
         first = list(islice(coming, 2))
         if len(first) == 1 and not self._children:
-            with _threads(self._place, PROCESSES) as threads:  # large files are hashed beside each other
+            with _threads(self._connections or PROCESSES) as threads:  # large files are hashed beside each other
                 yield work(self._root, threads, first[0], progress)
             return
         coming = chain(first, coming)
         if not self._children:
             for _process in range(self._processes):
-                self._children.append(self._until.enter_context(_Child(self._place, self._processes)))
+                share = -(-self._connections // self._processes)
+                self._children.append(self._until.enter_context(_Child(self._root, share)))
         yield from self._spread(work, coming, progress)
         for batch in coming:  # where there are no children, or all have come to an end
             yield work(self._root, self._threads, batch, progress)
@@ -143,20 +145,17 @@ class _Far:
 class _Child:
     """in_hand: the batches that it was given and has not answered, by their numbers; most: of them."""
 
-    def __init__(self, place: Path | Bucket, processes: int) -> None:
+    def __init__(self, root: Root, threads: int) -> None:
         self.in_hand: dict[int, Any] = {}
         self.ended = False
-        self.most = _IN_HAND
-        if isinstance(place, Bucket):
-            self.most = 2 * _BESIDE
-            place = replace(place, connections=max(1, place.connections // processes))
+        self.most = 2 * _BESIDE if threads else _IN_HAND
         self.line, other = Pipe()
         with other, warnings.catch_warnings():
-            # From Python 3.12 on it warns of other threads: what they hold a child does not ask for. It writes nothing
-            # but to its line, and opens the store anew.
+            # From Python 3.12 on it warns of other threads: what they may hold, a child does not ask for. It reads from
+            # the store, over connections of its own, and writes to its line.
             warnings.simplefilter("ignore", DeprecationWarning)
             context = multiprocessing.get_context("fork")
-            self._process = context.Process(target=_serve, args=(other, place, os.getpid()), daemon=True)
+            self._process = context.Process(target=_serve, args=(other, root, threads, os.getpid()), daemon=True)
             self._process.start()
 
     def __enter__(self) -> _Child:
@@ -198,25 +197,24 @@ class _Teller:
         self._files, self._octets, self._told = 0, 0, time.monotonic()
 
 
-def _serve(line: Connection, place: Path | Bucket, parent: int) -> None:
+def _serve(line: Connection, root: Root, threads: int, parent: int) -> None:
     """The child: answers until it is ended. What it does not expect ends it."""
     os.setpgid(0, 0)  # Ctrl-C is the parent's to handle
     end_with_parent(parent)
     gc.freeze()  # what the parent made is not looked at again and again
-    root = Root(open_store(place))
     teller = _Teller(line)
 
     def answer(number: int, work: Work[Any, Any], batch: object) -> None:
         try:
-            said = work(root, threads, batch, teller.progress)
+            said = work(root, pool, batch, teller.progress)
         except LantaiError as error:
             said = error
         except BaseException:
             os._exit(1)  # the parent does it once more, and tells what is wrong
         teller.answer(number, said)
 
-    with suppress(EOFError, OSError), _threads(place) as threads:
-        if threads is None:
+    with suppress(EOFError, OSError), _threads(threads) as pool:
+        if pool is None:
             while True:
                 answer(*line.recv())
         with ThreadPoolExecutor(_BESIDE) as several:
@@ -225,9 +223,8 @@ def _serve(line: Connection, place: Path | Bucket, parent: int) -> None:
 
 
 @contextmanager
-def _threads(place: Path | Bucket, most: int | None = None) -> Iterator[Executor | None]:
-    """Over a network as many as there are connections; what waits in them is given up at the end."""
-    number = place.connections if isinstance(place, Bucket) else most
+def _threads(number: int) -> Iterator[Executor | None]:
+    """What waits in them is given up at the end."""
     pool = ThreadPoolExecutor(number) if number else None
     try:
         yield pool

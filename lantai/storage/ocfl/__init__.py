@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 from urllib.parse import unquote
 
-from ...digest import Algorithm, Digests, digests_of
+from ...digest import Algorithm, Digests, Hasher, digests_of
 from ...errors import Damaged, Exists, NotFound
 from ...messages import _
 from ...model import PackageId, Version
@@ -191,10 +193,14 @@ class Root:
                 yield inventory.to_version(row)
 
     def loaded(self, package: PackageId, number: int) -> Inventory:
-        """The inventory of a version, ready for questions; close it. NotFound, Damaged."""
+        """The inventory of a version, ready for questions, with its own digests; close it. NotFound, Damaged."""
         table = Inventory()
+        key = self.inventory_key(package, number)
+        hasher = Hasher(inventory.ALGORITHMS)
         try:
-            table.load(self.inventory(package, number))
+            with self.store.open(key) as source:
+                table.load(inventory.read(cast(BinaryIO, _Hashed(source, hasher)), subject=key))
+            table.digests = hasher.result().values
         except BaseException:
             table.close()
             raise
@@ -333,6 +339,19 @@ class Root:
             )
         except (NotFound, Damaged):
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """What is read to its end, hashed on the way."""
+
+    source: BinaryIO
+    hasher: Hasher
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.source.read(size)
+        self.hasher.update(data)
+        return data
 
 
 class Reader:

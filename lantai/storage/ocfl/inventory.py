@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import ijson  # type: ignore[import-untyped]
 
@@ -19,6 +19,7 @@ from ...model import Agent, Version
 
 TYPE = "https://ocfl.io/1.1/spec/#inventory"
 DigestAlgorithm: TypeAlias = Literal["sha256", "sha512"]
+ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 
 _HEX = {"sha256": re.compile(r"[0-9a-fA-F]{64}"), "sha512": re.compile(r"[0-9a-fA-F]{128}")}
 _HEAD_KEYS = {"id", "type", "digestAlgorithm", "head", "contentDirectory"}

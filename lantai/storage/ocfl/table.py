@@ -5,8 +5,9 @@ are many or a question needs their order.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from ...digest import Algorithm
 from .. import beyond
 from . import inventory
 from .inventory import Content, DigestAlgorithm, Field, Row, State, VersionInfo
@@ -26,10 +27,11 @@ _HELD = 10_000
 
 
 class Inventory:
-    """All rows of one inventory. One thread at a time."""
+    """All rows of one inventory. One thread at a time. digests: of its bytes, where it was loaded from a store."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
+        self.digests: Mapping[Algorithm, str] = {}
         self._db: sqlite3.Connection | None = None
         # What is not in the database yet: all, or nothing.
         self._versions: dict[int, VersionInfo] = {}

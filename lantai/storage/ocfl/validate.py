@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     from . import Root
 
 
-def packages(root: Root) -> Iterator[tuple[PackageId, int | None]]:
-    """Every package that has a version, or anything else but content, with its head (None: that is damaged). Content
-    alone may be what a draft is writing, or what a copy is taking over.
+def packages(root: Root) -> Iterator[PackageId]:
+    """Every one of which the store holds anything."""
+    return (package for package in root.places() if is_package(root, package))
+
+
+def is_package(root: Root, package: PackageId) -> bool:
+    """Whether it has a version, or anything else but content: content alone may be what a draft is writing, or what a
+    copy is taking over.
     """
-    for package in root.places():
-        head = None
-        with suppress(Damaged):
-            head = root.head(package)
-        if head != 0 or _holds_more_than_content(root, package):
-            yield package, head
+    with suppress(Damaged):
+        return root.head(package) > 0 or _holds_more_than_content(root, package)
+    return True
 
 
 def _holds_more_than_content(root: Root, package: PackageId) -> bool:
@@ -119,7 +121,7 @@ def _structure(
             algorithm = tables[-1].fields.get("digestAlgorithm", "")
             if algorithm not in ("sha256", "sha512"):
                 return head, [*findings, Finding.of("E025", key, algorithm=algorithm), *_contradicted(root, key)]
-            digests.append(digest_of_chunks(root.chunks(key), "sha512" if algorithm == "sha512" else "sha256"))
+            digests.append(tables[-1].digests["sha512" if algorithm == "sha512" else "sha256"])
             findings += _sidecar(root, key, algorithm, digests[-1])
             findings += _fields(tables[-1], package, number, key)
         findings += _root_pair(root, place, key, algorithm, digests)
