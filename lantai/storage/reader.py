@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
+_SMALL = 1024 * 1024
+"""Bytes that are read at once."""
 _BUFFERED = 128 * 1024
 
 
@@ -33,7 +35,7 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> Bi
         os.close(descriptor)
         raise absent(key)
     end = seen.st_size if stop is None else min(stop, seen.st_size)
-    if end - start > _BUFFERED:
+    if end - start > _SMALL:
         return io.BufferedReader(_FileRange(descriptor, path, start, end), _BUFFERED)
     try:
         return io.BytesIO(_whole(descriptor, start, end))
