@@ -29,7 +29,7 @@ _COUNTED = {
     "repaired": "Files put right from another store.",
     "lost": "Packages that could not be repaired.",
 }
-_LEVELS = ("listing", "full")
+_LEVELS = ("listing", "server", "full")
 
 
 def registry(catalog: Catalog, every: Mapping[str, timedelta], now: datetime) -> CollectorRegistry:
