@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import click
@@ -89,11 +90,18 @@ def audit(
 
 
 def report(output: Output, outcome: Outcome) -> None:
-    """What was lost stands at the top."""
+    """What was lost stands at the top, with its files."""
+    found: dict[tuple[str, str], list[Fault]] = {}
+    for one in outcome.faults:
+        found.setdefault((one.store, one.package or one.finding.subject), []).append(one)
+    of_lost = [found.pop((gone.store, gone.package or gone.subject), []) for gone in outcome.lost]
     lost = [
-        {"store": one.store, "package": one.package, "subject": one.subject, "reason": one.reason}
-        for one in outcome.lost
-    ]
+        {
+            "store": gone.store, "package": gone.package, "subject": gone.subject, "reason": gone.reason,
+            "keys": [one.finding.subject for one in faults],
+        }
+        for gone, faults in zip(outcome.lost, of_lost, strict=True)
+    ]  # fmt: skip
     repairs = [
         {"store": one.store, "package": one.package, "from": one.source, "keys": list(one.keys), "valid": one.valid}
         for one in outcome.repaired
@@ -107,11 +115,13 @@ def report(output: Output, outcome: Outcome) -> None:
             "repaired": outcome.counts["repaired"], "repairs": repairs, "lost": lost, "void": bool(outcome.missed),
         }
     )  # fmt: skip
-    for gone in outcome.lost:
-        words = _("{store} {package}: not repaired; {reason}")
+    for gone, faults in zip(outcome.lost, of_lost, strict=True):
         subject = short(gone.package) if gone.package else gone.subject
+        words = _("lost: {store} {package}: {reason}")
         output.say(words.format(store=gone.store, package=subject, reason=gone.reason), "bold red")
-    for one in (*outcome.faults, *outcome.warnings):
+        for one in faults:
+            output.say(f"  {one.finding.subject}\n  {one.finding.message}", "red")
+    for one in (*chain.from_iterable(found.values()), *outcome.warnings):
         where = f"{one.store} {short(one.package)}" if one.package else one.store
         said = f"{where}  {one.finding.subject}\n  {one.finding.message}"
         output.say(said, "red" if one.finding.fatal else "yellow")
@@ -140,10 +150,10 @@ def report(output: Output, outcome: Outcome) -> None:
         output.say(words.format(count=outcome.before))
     if outcome.spent:
         output.say(_("The budget is used up; the next run goes on with what was longest not looked at."))
-    count, faults = outcome.packages, len(outcome.faults)
+    count, wrong = outcome.packages, len(outcome.faults)
     words = ngettext("{count} package audited", "{count} packages audited", count).format(count=count)
-    said = ngettext("{count} fault", "{count} faults", faults).format(count=faults)
-    output.say(f"{words} ({_looked_at(outcome)}); {said}", "red" if faults else "green")
+    said = ngettext("{count} fault", "{count} faults", wrong).format(count=wrong)
+    output.say(f"{words} ({_looked_at(outcome)}); {said}", "red" if wrong else "green")
     if outcome.missed:
         words = _("this audit did not find damage that it made itself, so nothing it says counts: {what}")
         note(words.format(what="; ".join(f"{one.damage}: {one.key}" for one in outcome.missed)), "bold red")
@@ -151,14 +161,14 @@ def report(output: Output, outcome: Outcome) -> None:
 
 def _looked_at(outcome: Outcome) -> str:
     """Never just that it was verified."""
-    read = _("{size} read").format(size=size(outcome.bytes))
+    read = size(outcome.bytes)
     match outcome.level:
         case "full":
-            return read
+            return _("level full: every byte, {size} read").format(size=read)
         case "server":
-            return _("checksums that the server vouches for; {read}").format(read=read)
+            return _("level server: checksums that the server vouches for, {size} read").format(size=read)
         case "listing":
-            return _("listings, sizes, inventories and tag files only")
+            return _("level listing: names, sizes, inventories and tag files only")
 
 
 def _failed(fault: Fault) -> dict[str, Any]:

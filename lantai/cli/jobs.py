@@ -107,5 +107,9 @@ def _shape(run: Run) -> dict[str, Any]:
 
 
 def _in_words(run: Run) -> str:
-    said = [f"{name}: {value}" for name, value in {**run.asked, **run.counts}.items()]
+    said = [f"{name}: {_told(value)}" for name, value in {**run.asked, **run.counts}.items()]
     return "; ".join((*said, *([run.reason] if run.reason else [])))
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

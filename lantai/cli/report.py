@@ -95,7 +95,7 @@ def _tell(output: Output, made: FixityReport) -> None:
     assert output.zone is not None
     if output.as_json:
         return
-    output.say(wording.verdict(made), "bold green" if made.kept else "bold red")
+    output.say(wording.verdict(made), "bold red" if made.failing or not made.kept else "bold green")
     output.say(wording.level(made))
     output.say()
     output.table(

@@ -109,6 +109,11 @@ class FixityReport:
         return all(one.kept for one in self.stores)
 
     @property
+    def failing(self) -> int:
+        """Copies of packages that were not whole when they were last checked."""
+        return sum(one.failing for one in self.stores)
+
+    @property
     def lost_a_year(self) -> float | None:
         """Packages that are to be expected. None: nothing can be said."""
         told = [one.packages * one.loss.a_year for one in self.copies if one.loss]

@@ -48,7 +48,7 @@ def fixity_page(report: FixityReport, *, archive: str, zone: tzinfo) -> str:
     """archive: how it calls itself."""
     at = report.at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     parts = [
-        f'<p class="verdict {"good" if report.kept else "bad"}">{text(wording.verdict(report))}</p>',
+        f'<p class="verdict {"bad" if report.failing or not report.kept else "good"}">{text(wording.verdict(report))}</p>',
         *_paragraphs((wording.level(report),)),
         _table(wording.headings(), wording.rows(report, zone), wording.NUMBERS),
         *_paragraphs(wording.remarks(report)),

@@ -15,6 +15,12 @@ _LEAST = 1e-12
 def verdict(report: FixityReport) -> str:
     if not any(one.packages for one in report.stores):
         return _("Nothing is in the archive yet, so there is nothing to audit.")
+    if report.kept and report.failing:
+        return ngettext(
+            "The promise is kept, but {count} copy of a package was not whole when it was last checked.",
+            "The promise is kept, but {count} copies of packages were not whole when they were last checked.",
+            report.failing,
+        ).format(count=f"{report.failing:,}")
     if report.kept:
         return _("The promise is kept: no package waits longer for its audit than was promised.")
     late = sum(one.overdue for one in report.stores)

@@ -108,6 +108,7 @@ def test_what_is_not_whole_is_told_and_what_was_repaired_no_longer(stores: Lanta
     assert stores("audit", "--all", "--no-repair").code == 1
     report = told(stores)
     assert by_store(report, "failing") == {"local": 0, "second": 1}
+    assert "1 copy of a package was not whole" in stores("report", "fixity").out.splitlines()[0]
     assert report["kept"]  # it was looked at
     assert (report["history"][-1]["passed"], report["history"][-1]["failed"]) == (3, 1)
     assert "second: 1 package was not whole" in stores("report", "fixity").out
