@@ -47,8 +47,9 @@ figure svg { width: 100%; height: auto; display: block; }
 def fixity_page(report: FixityReport, *, archive: str, zone: tzinfo) -> str:
     """archive: how it calls itself."""
     at = report.at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    mood = "good" if report.kept and not report.failing else "bad"
     parts = [
-        f'<p class="verdict {"bad" if report.failing or not report.kept else "good"}">{text(wording.verdict(report))}</p>',
+        f'<p class="verdict {mood}">{text(wording.verdict(report))}</p>',
         *_paragraphs((wording.level(report),)),
         _table(wording.headings(), wording.rows(report, zone), wording.NUMBERS),
         *_paragraphs(wording.remarks(report)),
