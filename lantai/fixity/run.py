@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -18,8 +18,10 @@ from ..storage.workers import Progress, Workers, unheard
 from .audit import Level, Verdict, audit
 from .control import PROMISED, Damage, Missed, control
 
-_SEGMENT = 200
-"""Packages after which an audit audits itself."""
+_SEGMENT, _SECONDS = 200, 60.0
+"""Packages or seconds, whichever comes first, after which an audit audits itself: what it saw until then counts,
+however it ends.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def run(
     with Workers(root, place, ahead=_SEGMENT, processes=0 if rate else None) as workers:
         while True:
             some = list[PackageId]()
-            drawn = _noted(islice(every, _SEGMENT), some)  # one by one, since who gives them may have had enough
+            drawn = _next(every, some)  # one by one, since who gives them may have had enough
             verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress))
             if not some:
                 return
@@ -73,8 +75,13 @@ def run(
             yield Segment(verdicts, tuple(missed for missed in found if missed))
 
 
-def _noted(packages: Iterable[PackageId], into: list[PackageId]) -> Iterator[PackageId]:
-    for package in packages:
+def _next(packages: Iterator[PackageId], into: list[PackageId]) -> Iterator[PackageId]:
+    """Of one segment, noted as they are given."""
+    until = time.monotonic() + _SECONDS
+    while len(into) < _SEGMENT and (not into or time.monotonic() < until):
+        package = next(packages, None)
+        if package is None:
+            return
         into.append(package)
         yield package
 

@@ -373,6 +373,29 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     assert checks(lantai) == []
 
 
+def test_what_was_seen_in_a_minute_counts_however_an_audit_ends(
+    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the minute is over at once."""
+    assert second
+    monkeypatch.setattr(run, "_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "PROCESSES", 0)
+    looks: list[str] = []
+    look = run._audit
+
+    def interrupted(level: Any, root: Any, threads: Any, package: Any, progress: Any) -> Any:
+        looks.append(package)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return look(level, root, threads, package, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_audit", interrupted)
+        assert lantai("audit", "--all").code == 130
+    assert len(ids) > 1
+    assert [one["subject"]["id"] for one in checks(lantai)] == looks[:1]
+
+
 def test_processes_find_what_one_finds(lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert ids
     flip(at(lantai.folder / "store", PLACES["content"]))
