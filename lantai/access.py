@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,3 +60,43 @@ def _shown(own: Sequence[Decision], above: Sequence[Sequence[Exposure]], instant
 def holding(line: Sequence[Exposure], instant: datetime) -> Shown:
     """What a timeline shows at an instant."""
     return next((one.shown for one in reversed(line) if one.since <= instant), "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a harvester sees of a record from since on (seconds since 1970, in UTC): its description, or that it is
+    deleted.
+    """
+
+    since: int
+    live: bool
+
+
+def seen(
+    line: Sequence[Exposure], withdrawals: Iterable[Sequence[tuple[datetime, bool]]], known: datetime,
+    applied: int | None,
+) -> tuple[Seen, ...]:  # fmt: skip
+    """What harvesters see of a record over time; nothing, where it was never open.
+
+    line: its timeline; withdrawals: of it and of each record above it, from when on it was hidden or shown again;
+    known: since when there is a description; applied: when what they see was last changed other than by the coming of
+    its time, if it was: then they see it anew from there on, and what would have been before is past.
+    """
+    hidden = [one for one in withdrawals if one]
+    instants = {known, *(one.since for one in line), *(at for one in hidden for at, _is_hidden in one)}
+    found: list[Seen] = []
+    for instant in sorted(one for one in instants if one >= known):
+        is_open = holding(line, instant) != "closed" and not any(_is_hidden(one, instant) for one in hidden)
+        at = math.ceil(instant.timestamp())
+        if found and found[-1].since == at:
+            found.pop()  # within one second only what it ends with is seen
+        if is_open if not found else found[-1].live != is_open:
+            found.append(Seen(at, is_open))
+    if applied is None:
+        return tuple(found)
+    before = [one for one in found if one.since <= applied]
+    return (Seen(applied, bool(before) and before[-1].live), *(one for one in found if one.since > applied))
+
+
+def _is_hidden(line: Sequence[tuple[datetime, bool]], instant: datetime) -> bool:
+    return next((hidden for at, hidden in reversed(line) if at <= instant), False)

@@ -192,7 +192,7 @@ class Decision:
 
 
 EntryKind: TypeAlias = Literal[
-    "decision", "withdrawal", "export", "check", "replication", "store", "agent", "repair", "run"
+    "decision", "withdrawal", "export", "check", "replication", "store", "agent", "repair", "run", "exposure"
 ]
 """The kinds of journal entry that this lantai writes (docs/journal.md)."""
 

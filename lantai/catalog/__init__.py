@@ -27,9 +27,10 @@ from ..access import Exposure
 from ..errors import NotFound
 from ..messages import _
 from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, PayloadFile, RecordId, Run, Version
-from . import journal, queries, resolve, search
+from . import exposures, journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
+from .exposed import Exposures
 from .pen import Pen
 from .rows import (
     FONDS,
@@ -39,6 +40,7 @@ from .rows import (
     Checks,
     Copy,
     Coverage,
+    Exposed,
     FileRow,
     Found,
     Held,
@@ -58,6 +60,7 @@ __all__ = [
     "Checks",
     "Copy",
     "Coverage",
+    "Exposed",
     "FileRow",
     "Found",
     "Held",
@@ -121,9 +124,11 @@ class Catalog:
     def writing(self) -> Iterator[Writing]:
         """To be told of much at once: all of it counts when this ends, or nothing. Others wait to write so long."""
         with self._database.writing() as connection:
+            exposures.begin(connection)
             pen = Pen(connection)
             yield Writing(pen)
             pen.flush()
+            exposures.refresh(connection)
 
     def index(self, package: Package, files: Iterable[PayloadFile], *, earlier: Iterable[str] = ()) -> None:
         """See Writing.index."""
@@ -139,6 +144,11 @@ class Catalog:
         """See Writing.apply."""
         with self.writing() as told:
             told.apply(segment, writer=writer, number=number, seal=seal)
+
+    @property
+    def exposures(self) -> Exposures:
+        """What harvesters see."""
+        return Exposures(self._database)
 
     def copies(self, id: PackageId) -> tuple[Copy, ...]:
         """Where its versions were last seen, by version and store. Raises NotFound."""

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspe
 
 from ..errors import Damaged, LantaiError, StoreUnavailable, UsageError
 from ..messages import N_, _
-from . import search
+from . import exposures, search
 from .tables import SCHEMA
 
 WAIT = 30
@@ -59,10 +59,12 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction, alone in writing from its first statement on: what it reads stays true until it ends."""
-        alone = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-        with self._failures(), _locked(self.name, fcntl.LOCK_SH), alone.begin() as connection:
+    def writing(self, *, wait: bool = True) -> Iterator[Connection]:
+        """One transaction, alone in writing from its first statement on: what it reads stays true until it ends. wait
+        False: StoreUnavailable at once, where another process writes.
+        """
+        alone = self._engine.execution_options(begin="BEGIN IMMEDIATE", patience=WAIT if wait else 0)
+        with self._failures(), _locked(self.name, fcntl.LOCK_SH, wait=wait), alone.begin() as connection:
             yield connection
 
     def take_the_place_of(self, url: str, last: Callable[[], None]) -> None:
@@ -101,7 +103,7 @@ class Database:
 
 
 @contextmanager
-def _locked(url: str, kind: int) -> Iterator[None]:
+def _locked(url: str, kind: int, *, wait: bool = True) -> Iterator[None]:
     """Who writes holds the lock with others, who replaces the database holds it alone."""
     try:
         descriptor = os.open(f"{_path(url)}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -111,7 +113,12 @@ def _locked(url: str, kind: int) -> Iterator[None]:
             remedy=_("Check that its folder exists and may be written to."),
         ) from error  # fmt: skip
     try:
-        fcntl.flock(descriptor, kind)
+        try:
+            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreUnavailable(
+                _("the catalogue is made anew just now"), subject=url, remedy=_("Try again when that has ended.")
+            ) from error
         yield
     finally:
         os.close(descriptor)
@@ -172,7 +179,10 @@ def _engine(url: str, *, read_only: bool, durable: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        options = connection.get_execution_options()
+        if "patience" in options:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * options['patience']}")
+        connection.exec_driver_sql(options.get("begin", "BEGIN"))
 
     return engine
 
@@ -224,6 +234,9 @@ def _bring_up_to_date(connection: Connection, name: str) -> None:
         )
     if schema != SCHEMA:
         migrations.upgrade(connection)
+        exposures.begin(connection)
+        exposures.touch_all(connection)
+        exposures.refresh(connection)
     if not search.current(connection):
         search.reindex(connection)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, delete, select, update
 from ..model import Decision, Format, Package, PayloadFile, Place, Record, RecordId
 from . import search
 from . import tables as t
-from .pen import Pen
+from .pen import TOUCH, Pen
 from .queries import StoredRecord, stored_files, stored_records
 from .rows import UNKNOWN, FileRow
 
@@ -126,6 +126,7 @@ def _records(pen: Pen, package: int, told: Package, *, fresh: bool) -> tuple[dic
             stored.update((one.record.id, one) for one in stored_records(pen.connection, t.records.c.id.in_(some)))
     keys: dict[RecordId, int] = {}
     for position, record in enumerate(told.records):
+        pen.then(TOUCH, record=record.id)
         known = stored.pop(record.id, None)
         keys[record.id] = known.key if known else pen.key(t.records)
         standing = tuple(sorted(places[record.id], key=lambda place: place.hierarchy))
@@ -136,6 +137,8 @@ def _records(pen: Pen, package: int, told: Package, *, fresh: bool) -> tuple[dic
             pen.flush()
             _forget(pen.connection, known.key)
             _record(pen, package, new, here=True)
+    for one in stored.values():
+        pen.then(TOUCH, record=one.record.id)
     return keys, [one.key for one in stored.values()]
 
 

@@ -31,7 +31,7 @@ from ..access import timeline as over_time
 from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
-from .pen import Pen
+from .pen import APPLY, TOUCH, Pen
 from .rows import Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
@@ -69,8 +69,14 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
             t.entries, once=True, id=entry.id, writer=writer, number=number, kind=entry.kind, subject=entry.subject,
             at=entry.at, body=_body(entry),
         )  # fmt: skip
+        if entry.kind in ("decision", "withdrawal"):
+            pen.then(TOUCH, record=entry.subject)
         if entry.kind == "decision":
             decide(pen, decision_of(entry))
+        elif entry.kind == "exposure":
+            for record, at in entry.state["records"].items():
+                pen.then(TOUCH, record=record)
+                pen.then(APPLY, record=record, at=at, entered=True)
         elif entry.kind == "check":
             told = {name: entry.state[name] for name in ("store", "level", "valid")}
             software = entry.state.get("software", "")
@@ -272,23 +278,34 @@ def decisions(connection: Connection, records: Iterable[str]) -> dict[str, tuple
 
 
 def timeline(connection: Connection, record: RecordId) -> tuple[Exposure, ...]:
-    """Records that stand above each other in a circle count as if nothing stood above."""
-    parents = _parents(connection, [record])
-    own = decisions(connection, parents)
+    above = parents(connection, [record])
+    return line(record, above, decisions(connection, above))
 
-    def line(id: str, below: frozenset[str]) -> tuple[Exposure, ...]:
-        above = [line(one, below | {id}) for one in parents.get(id, ()) if one not in below and one != id]
-        return over_time(own.get(id, ()), [one for one in above if one])
 
-    return line(record, frozenset())
+def line(
+    record: str, parents: Mapping[str, Sequence[str]], own: Mapping[str, Sequence[Decision]],
+    below: frozenset[str] = frozenset(),
+) -> tuple[Exposure, ...]:  # fmt: skip
+    """Its timeline, by its own decisions and those of the records above it. Records that stand above each other in a
+    circle count as if nothing stood above.
+    """
+    mine = below | {record}
+    above = [line(one, parents, own, mine) for one in parents.get(record, ()) if one not in mine]
+    return over_time(own.get(record, ()), [one for one in above if one])
+
+
+def hidden(told: Sequence[Entry]) -> list[tuple[datetime, bool]]:
+    """From when on a record was withdrawn or shown again, by its entries in the order of time."""
+    ends = [at for at, one in enumerate(told, 1) if one.kind == "withdrawal"]
+    return [(told[end - 1].at, _holds_back(told[:end])) for end in ends]
 
 
 def withdrawn_with(connection: Connection, records: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Of each of these records that is hidden: what was withdrawn, itself or records above it."""
     if not records or connection.execute(select(t.withdrawn).limit(1)).first() is None:
         return {}
-    parents = _parents(connection, records)
-    own = set(connection.scalars(select(t.withdrawn.c.subject).where(t.withdrawn.c.subject.in_(parents))))
+    over = parents(connection, records)
+    own = set(connection.scalars(select(t.withdrawn.c.subject).where(t.withdrawn.c.subject.in_(over))))
     found: dict[str, tuple[str, ...]] = {}
     for record in records:
         above, left = set[str](), [record]
@@ -296,7 +313,7 @@ def withdrawn_with(connection: Connection, records: Sequence[str]) -> dict[str, 
             one = left.pop()
             if one not in above:
                 above.add(one)
-                left += parents.get(one, ())
+                left += over.get(one, ())
         if hidden := own & above:
             found[record] = tuple(sorted(hidden))
     return found
@@ -312,7 +329,7 @@ def withdrawals(connection: Connection, after: str, limit: int) -> list[Entry]:
     return found
 
 
-def _parents(connection: Connection, records: Sequence[str]) -> Mapping[str, Sequence[str]]:
+def parents(connection: Connection, records: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Of the records and of all above them, which stand right above, in whatever hierarchy."""
     found: dict[str, list[str]] = {record: [] for record in records}
     asked = list(found)

@@ -16,6 +16,16 @@ _HELD = 20_000
 """Rows that are in memory at once."""
 
 
+TOUCH = "INSERT OR IGNORE INTO touched (record) VALUES (:record)"
+"""A record of which something changed that harvesters may see; so may what they see of those below it."""
+APPLY = (
+    "INSERT INTO applied (record, at, entered) VALUES (:record, :at, :entered)"
+    " ON CONFLICT (record) DO UPDATE SET at = excluded.at, entered = excluded.entered"
+    " WHERE excluded.at >= applied.at"
+)
+"""When what harvesters see of a record was changed, and whether the journal says so. Of the same moment the last."""
+
+
 class _Insert(NamedTuple):
     sql: str
     bind: tuple[tuple[str, Callable[[Any], Any]], ...]  # columns whose values the database holds otherwise

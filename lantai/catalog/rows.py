@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..model import Description, Level, PackageId, PayloadFile, Place, RecordId, Shown
+from ..model import Description, Level, PackageId, PayloadFile, Place, Record, RecordId, Shown
 
 FONDS = "fonds"
 """The hierarchy in which a record has its one parent and its reference code (ISAD(G) 3.1.1)."""
@@ -132,6 +132,19 @@ class RecordHit:
     path: str | None  # of the file whose name was found; None: its description was
     snippet: Snippet | None
     withdrawn: bool = False  # itself or with a record above it
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What harvesters see of a record. since: its datestamp; sets: setSpecs; live False: it is deleted; record: where
+    it was asked for.
+    """
+
+    id: RecordId
+    since: int
+    sets: tuple[str, ...]
+    live: bool
+    record: Record | None
 
 
 @dataclass(frozen=True, slots=True)

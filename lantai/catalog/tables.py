@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words")
@@ -329,6 +329,41 @@ entries = Table(
 
 # Derived from entries: what is withdrawn now.
 withdrawn = Table("withdrawn", metadata, Column("subject", Ordered, primary_key=True))
+
+# What harvesters see of records over time, in seconds since 1970; one that was never open has no row. record is an id
+# and no key: what was seen outlives the record. until: the since of its next row; sets: setSpecs, spaces between them.
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("record", Ordered, primary_key=True),
+    Column("since", Key, primary_key=True, autoincrement=False),
+    Column("until", Key),
+    Column("live", Boolean(name="live_known"), nullable=False),
+    Column("sets", Ordered, nullable=False),
+    Column("content", Text, nullable=False),  # a digest of all that can be seen of it; "": it is deleted
+    Index("exposures_since", "since", "record"),
+)
+
+exposure_sets = Table(
+    "exposure_sets",
+    metadata,
+    Column("spec", Ordered, primary_key=True),
+    Column("since", Key, primary_key=True, autoincrement=False),
+    Column("record", Ordered, primary_key=True),
+    Index("exposure_sets_record", "record"),
+    sqlite_with_rowid=False,
+)
+
+# When what harvesters see of a record was changed other than by the coming of its time; entered: the journal says so.
+applied = Table(
+    "applied",
+    metadata,
+    Column("record", Ordered, primary_key=True),
+    Column("at", Key, nullable=False),
+    Column("entered", Boolean(name="entered_known"), nullable=False),
+    Index("applied_left", "record", sqlite_where=text("NOT entered")),
+    sqlite_with_rowid=False,
+)
 
 # Derived from entries: the newest check of a package in a store at a level.
 checked = Table(

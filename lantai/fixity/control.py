@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
-from typing import BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 
 from ..digest import digest_of
 from ..model import PackageId
@@ -21,6 +21,9 @@ from ..storage.ocfl import Root
 from ..storage.views import ReadOnly
 from ..storage.workers import unheard
 from .audit import Level, audit
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Damage: TypeAlias = Literal["flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"]
 
@@ -68,10 +71,10 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
             return Damaging(root.store, damage, f"{place}/control-{chance.getrandbits(32):08x}", b""), ()
         if damage == "stale inventory":
             key = root.inventory_key(package, head.number)
-            newest = b"".join(root.chunks(key))
-            # Yesterday's: of the version before, or, where there is none, of an earlier second.
-            before = root.small(root.inventory_key(package, head.number - 1)) if head.number > 1 else None
-            return Damaging(root.store, damage, key, before or newest.replace(b'"created": "2', b'"created": "1')), ()
+            # Yesterday's: of the version before, or, where there is none, of an earlier second. It may be large.
+            if head.number > 1:
+                return Damaging(root.store, damage, key, instead=root.inventory_key(package, head.number - 1)), ()
+            return Damaging(root.store, damage, key, patch=_place_of_century(root, key)), ()
         chosen = head.table.db.execute("SELECT path FROM manifest ORDER BY random() LIMIT ?", (_SOME,))
         always = (head.table.content_of(head.table.digest_of(head.number, path) or "") for path in _ALWAYS)
         some = {*(path for (path,) in chosen), *(path for path in always if path)}
@@ -90,12 +93,29 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
         return Damaging(root.store, damage, key, bytes(data)), only
 
 
-class Damaging(ReadOnly):
-    """Gives other bytes for one key, or does not have it, or has one more."""
+_CENTURY = b'"created": "2'
 
-    def __init__(self, store: Store, damage: Damage, key: str, data: bytes) -> None:
+
+def _place_of_century(root: Root, key: str) -> int:
+    """Where the first digit of a time stands in an inventory of ours."""
+    before, end = 0, b""
+    for chunk in root.chunks(key):
+        if (at := (end + chunk).find(_CENTURY)) >= 0:
+            return before - len(end) + at + len(_CENTURY) - 1
+        before, end = before + len(chunk), (end + chunk)[1 - len(_CENTURY) :]
+    return 0
+
+
+class Damaging(ReadOnly):
+    """Gives other bytes for one key, or does not have it, or has one more. instead: the key whose bytes it gives;
+    patch: where it gives one wrong byte.
+    """
+
+    def __init__(
+        self, store: Store, damage: Damage, key: str, data: bytes = b"", *, instead: str = "", patch: int | None = None
+    ) -> None:
         super().__init__(store)
-        self.damage, self.key, self._data = damage, key, data
+        self.damage, self.key, self._data, self._instead, self._patch = damage, key, data, instead, patch
         self._extra = Stat(key, len(data), datetime.now(UTC), None)
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
@@ -103,7 +123,16 @@ class Damaging(ReadOnly):
             return self.store.open(key, start, stop)
         if self.damage == "missing":
             raise absent(key)
+        if self._instead:
+            return self.store.open(self._instead, start, stop)
+        if self._patch is not None:
+            return self._patched(start, stop, self._patch)
         return io.BytesIO(self._data[start:stop])
+
+    @contextmanager
+    def _patched(self, start: int, stop: int | None, at: int) -> Iterator[BinaryIO]:
+        with self.store.open(self.key, start, stop) as source:
+            yield cast(BinaryIO, _Patched(source, at - start))
 
     def stat(self, key: str) -> Stat:
         if key != self.key:
@@ -112,7 +141,9 @@ class Damaging(ReadOnly):
             raise absent(key)
         if self.damage == "extra":
             return self._extra
-        found = self.store.stat(key)  # a server that vouches does so for what it holds
+        found = self.store.stat(self._instead or key)  # a server that vouches does so for what it holds
+        if self._instead or self._patch is not None:
+            return replace(found, key=key)
         return replace(
             found, size=len(self._data), digests=found.digests and digest_of(self._data, found.digests.values)
         )
@@ -129,3 +160,21 @@ class Damaging(ReadOnly):
 
     def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
         return (found.key for found in self.list(prefix, after, skip))
+
+
+class _Patched(io.RawIOBase):
+    """With another byte in one place."""
+
+    def __init__(self, source: BinaryIO, at: int) -> None:
+        self._source, self._at, self._position = source, at, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        data = bytearray(self._source.read(len(memoryview(buffer))))
+        if 0 <= (place := self._at - self._position) < len(data):
+            data[place] ^= 3  # "2" becomes "1"
+        self._position += len(data)
+        memoryview(buffer)[: len(data)] = data
+        return len(data)

@@ -8,18 +8,29 @@ from ..model import Record
 from .elements import simple
 from .xml import DECLARATION, attribute, text
 
+_PLACE = (
+    b' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/'
+    b'oai_dc/ http://www.openarchives.org/OAI/2.0/oai_dc.xsd"'
+)
+
 
 def write(record: Record) -> Iterator[bytes]:
     """Every element that has one of the fifteen behind it, and the record's id as dc:identifier."""
     yield DECLARATION
+    yield from element(record)
+
+
+def element(record: Record, *, located: bool = False) -> Iterator[bytes]:
+    """The same without the declaration. located: with the place of its schema, as OAI-PMH asks (section 3.4)."""
+    place = _PLACE if located else b""
     yield (
         b'<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
-        b'xmlns:dc="http://purl.org/dc/elements/1.1/">\n'
+        b'xmlns:dc="http://purl.org/dc/elements/1.1/"' + place + b">\n"
     )
-    for element in record.description.elements:
-        name = simple(element.term)
+    for one in record.description.elements:
+        name = simple(one.term)
         if name is not None:
             name = name.removeprefix("dc.")
-            language = f" xml:lang={attribute(element.language)}" if element.language else ""
-            yield f"  <dc:{name}{language}>{text(element.value)}</dc:{name}>\n".encode()
+            language = f" xml:lang={attribute(one.language)}" if one.language else ""
+            yield f"  <dc:{name}{language}>{text(one.value)}</dc:{name}>\n".encode()
     yield f"  <dc:identifier>{text(record.id)}</dc:identifier>\n</oai_dc:dc>\n".encode()

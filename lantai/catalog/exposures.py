@@ -1,0 +1,265 @@
+"""What harvesters see of records: kept as spans of time, so that what opens on a day is seen from its first second on,
+and nobody need do anything then.
+
+A datestamp is the since of a span. It may be derived from the decisions and the package, or, where what is seen was
+changed later than that, is the moment of that change (applied), which the journal is told. Nothing gets a datestamp
+before `served`, the time up to which answers were given, so that no harvester misses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from ..access import Exposure, Seen, seen
+from ..model import RecordId
+from . import journal, queries
+from . import tables as t
+from .pen import APPLY
+from .rows import FONDS
+
+_BELOW = (
+    "INSERT OR IGNORE INTO touched WITH RECURSIVE below (id) AS (SELECT record FROM touched UNION"
+    " SELECT records.id FROM below JOIN places ON places.hierarchy = ? AND places.parent = below.id"
+    " JOIN records ON records.key = places.record) SELECT id FROM below"
+)
+_SERVED = "served"
+_TOGETHER = 500
+
+
+class Span(NamedTuple):
+    since: int
+    live: bool
+    sets: str
+    content: str
+
+
+class _Known(NamedTuple):
+    """What the catalogue knows of some records, and of those above them."""
+
+    parents: Mapping[str, Sequence[str]]
+    lines: Mapping[str, Sequence[Exposure]]
+    withdrawals: Mapping[str, Sequence[tuple[datetime, bool]]]
+    created: Mapping[str, datetime]
+    applied: Mapping[str, int]
+
+
+def begin(connection: Connection) -> None:
+    """Before anything is told in a transaction."""
+    connection.exec_driver_sql("CREATE TEMP TABLE IF NOT EXISTS touched (record TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+def touch_all(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "INSERT OR IGNORE INTO touched SELECT id FROM records UNION SELECT record FROM exposures"
+    )
+
+
+def refresh(connection: Connection) -> None:
+    """What harvesters see of all that was touched, after all was told."""
+    connection.exec_driver_sql(_BELOW, (FONDS,))
+    last = ""
+    while some := connection.exec_driver_sql(
+        "SELECT record FROM touched WHERE record > ? ORDER BY record LIMIT ?", (last, _TOGETHER)
+    ).scalars().all():  # fmt: skip
+        last = some[-1]
+        _refresh(connection, some)
+    connection.exec_driver_sql("DELETE FROM touched")
+
+
+def _refresh(connection: Connection, records: Sequence[str]) -> None:
+    stored = _stored(connection, records)
+    known = _known(connection, records)
+    if not stored and all(one.shown == "closed" for line in known.lines.values() for one in line):
+        return
+    before = served(connection)
+    spans = {record: _spans(record, known, known.applied.get(record)) for record in records}
+    live = [record for record, found in spans.items() if any(one.live for one in found)]
+    contents = dict(_contents(connection, live, known))
+    for record in records:
+        old, applied = stored.get(record, []), known.applied.get(record)
+        new = _told(spans[record], contents.get(record), old)
+        if _is_late(_at(old, before), _at(new, before)):
+            applied = max(before, math.ceil(time.time()))
+            connection.exec_driver_sql(APPLY, {"record": record, "at": applied, "entered": False})
+            new = _told(_spans(record, known, applied), contents.get(record), old)
+        if new != old:
+            _write(connection, record, new)
+
+
+def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
+    created = known.created.get(record)
+    if created is None:  # it is no longer in its package
+        return (Seen(applied, live=False),) if applied is not None else ()
+    above = [known.withdrawals[one] for one in _above(record, known.parents) if one in known.withdrawals]
+    return seen(known.lines.get(record, ()), above, created, applied)
+
+
+def _told(spans: Sequence[Seen], content: tuple[str, str] | None, old: Sequence[Span]) -> list[Span]:
+    """A deleted header keeps the sets that the record last had."""
+    sets, digest = content or (old[-1].sets if old else "", "")
+    return [Span(one.since, one.live, sets, digest if one.live else "") for one in spans]
+
+
+def _at(spans: Sequence[Span], instant: int) -> Span | None:
+    """What answers up to that second showed: datestamps before it."""
+    return next((one for one in reversed(spans) if one.since < instant), None)
+
+
+def _is_late(old: Span | None, new: Span | None) -> bool:
+    """Whether what was shown already is now said to have been other, or to have been so since earlier."""
+    if old is None or new is None:
+        return old is not new
+    return (old.live, old.sets, old.content) != (new.live, new.sets, new.content) or new.since < old.since
+
+
+def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
+    for table in (t.exposures, t.exposure_sets):
+        connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE record = ?", (record,))
+    untils = [*(one.since for one in spans[1:]), None]
+    rows = [(record, one.since, until, *one[1:]) for one, until in zip(spans, untils, strict=True)]
+    if rows:
+        connection.exec_driver_sql(
+            "INSERT INTO exposures (record, since, until, live, sets, content) VALUES (?, ?, ?, ?, ?, ?)", rows
+        )
+    members = [(spec, one.since, record) for one in spans for spec in with_above(one.sets.split())]
+    if members:
+        connection.exec_driver_sql("INSERT INTO exposure_sets (spec, since, record) VALUES (?, ?, ?)", members)
+
+
+def with_above(specs: Iterable[str]) -> list[str]:
+    """Sets and those they are part of: a:b:c is in a:b. What has one part only is no set, but type."""
+    found = set[str]()
+    for spec in specs:
+        parts = spec.split(":")
+        found |= {":".join(parts[:end]) for end in range(2, len(parts) + 1)}
+        found |= {TYPE} if parts[0] == TYPE else set()
+    return sorted(found)
+
+
+def served(connection: Connection) -> int:
+    """Up to which second, itself not included, datestamps were shown."""
+    found = connection.execute(select(t.state.c.value).where(t.state.c.name == _SERVED)).scalar()
+    return int(found) if found else 0
+
+
+def serve(connection: Connection, until: int) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        " WHERE CAST(excluded.value AS INTEGER) > CAST(state.value AS INTEGER)",
+        (_SERVED, str(until)),
+    )
+
+
+def left(connection: Connection, limit: int) -> dict[RecordId, int]:
+    """What was applied and the journal was not told of yet."""
+    asked = "SELECT record, at FROM applied WHERE NOT entered ORDER BY record LIMIT ?"
+    return {RecordId(record): at for record, at in connection.exec_driver_sql(asked, (limit,))}
+
+
+def _stored(connection: Connection, records: Sequence[str]) -> Mapping[str, list[Span]]:
+    found: defaultdict[str, list[Span]] = defaultdict(list)
+    asked = (
+        "SELECT record, since, live, sets, content FROM exposures"
+        " WHERE record IN (SELECT value FROM json_each(?)) ORDER BY record, since"
+    )
+    for record, since, live, sets, content in connection.exec_driver_sql(asked, (json.dumps(records),)):
+        found[record].append(Span(since, bool(live), sets, content))
+    return found
+
+
+def _known(connection: Connection, records: Sequence[str]) -> _Known:
+    parents = journal.parents(connection, records)
+    own = journal.decisions(connection, parents)
+    every = json.dumps(list(parents))
+    withdrawals: dict[str, Sequence[tuple[datetime, bool]]] = {}
+    hidden = (
+        "SELECT DISTINCT subject FROM entries WHERE subject IN (SELECT value FROM json_each(?)) AND kind = 'withdrawal'"
+    )
+    for subject in connection.exec_driver_sql(hidden, (every,)).scalars().all():
+        withdrawals[subject] = journal.hidden(journal.entries(connection, subject))
+    created = (
+        "SELECT records.id, packages.created FROM records JOIN packages ON packages.key = records.package"
+        " WHERE records.id IN (SELECT value FROM json_each(?))"
+    )
+    applied = "SELECT record, at FROM applied WHERE record IN (SELECT value FROM json_each(?))"
+    return _Known(
+        parents,
+        {record: journal.line(record, parents, own) for record in records},
+        withdrawals,
+        {id: datetime.fromisoformat(at) for id, at in connection.exec_driver_sql(created, (every,))},
+        {record: at for record, at in connection.exec_driver_sql(applied, (every,))},  # noqa: C416
+    )
+
+
+def _above(record: str, parents: Mapping[str, Sequence[str]]) -> list[str]:
+    """A record and all above it, from below."""
+    found, left = list[str](), [record]
+    while left:
+        one = left.pop(0)
+        if one not in found:
+            found.append(one)
+            left += parents.get(one, ())
+    return found
+
+
+# -- what is seen of a record: its sets, and a digest of all that any format may say
+
+TYPE = "type"
+_TYPES: Mapping[str, Sequence[str]] = {
+    "collection": ("合集",), "dataset": ("数据集", "数据"), "event": ("事件",),
+    "image": ("图像", "图片"), "interactiveresource": ("交互资源",), "movingimage": ("录像", "视频", "影像"),
+    "physicalobject": ("实物",), "service": ("服务",), "software": ("软件",), "sound": ("录音", "音频"),
+    "stillimage": ("照片", "静态图像"), "text": ("文本", "文字", "文书"),
+}  # fmt: skip
+"""The DCMI Type Vocabulary, folded, and what the same is called in Chinese sheets."""
+_TYPE_OF = {name: type for type, names in _TYPES.items() for name in (type, *names)}
+_IN_FONDS = ("fonds", "subfonds", "series", "subseries")
+_SPEC = re.compile(r"[A-Za-z0-9\-_.!~*'()]+")
+"""A part of a setSpec (OAI-PMH 2.0 section 2.7.1)."""
+
+
+def _contents(connection: Connection, records: Sequence[str], known: _Known) -> Iterator[tuple[str, tuple[str, str]]]:
+    if not records:
+        return
+    nodes = _nodes(connection, {one for record in records for one in _above(record, known.parents)})
+    for stored in queries.stored_records(connection, t.records.c.id.in_(records)):
+        record = stored.record
+        path = [nodes[one] for one in reversed(_above(record.id, known.parents)) if one in nodes]
+        types = {_TYPE_OF.get(value.replace(" ", "").casefold()) for value in record.description.values("dc.type")}
+        specs = [
+            *([":".join(("fonds", *path))] if path else ()),
+            f"level:{record.description.level}",
+            *(f"{TYPE}:{one}" for one in types if one),
+        ]
+        told = [record.description.level, [list(map(str, one)) for one in _facts(record.description.elements)],
+                [[place.hierarchy, place.parent, place.reference_code] for place in stored.places]]  # fmt: skip
+        digest = hashlib.sha256(json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+        yield record.id, (" ".join(sorted(specs)), digest[:32])
+
+
+def _facts(elements: Iterable[object]) -> Iterator[tuple[object, ...]]:
+    for one in elements:
+        yield (one.term, one.value, one.language, one.scheme)  # type: ignore[attr-defined]
+
+
+def _nodes(connection: Connection, records: Iterable[str]) -> dict[str, str]:
+    """Of those that are part of the arrangement of a fonds, what they are called in a setSpec: the code, if it can be
+    one, else the uuid; never the title, which may be closed, and changes.
+    """
+    asked = (
+        "SELECT records.id, places.reference_code FROM records"
+        " LEFT JOIN places ON places.record = records.key AND places.hierarchy = ?"
+        " WHERE records.level IN (SELECT value FROM json_each(?)) AND records.id IN (SELECT value FROM json_each(?))"
+    )
+    rows = connection.exec_driver_sql(asked, (FONDS, json.dumps(_IN_FONDS), json.dumps(sorted(records))))
+    return {id: code if code and _SPEC.fullmatch(code) else id.removeprefix("urn:uuid:") for id, code in rows}
