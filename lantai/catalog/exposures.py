@@ -125,7 +125,7 @@ def _is_late(old: Span | None, new: Span | None) -> bool:
 def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
     for table in (t.exposures, t.exposure_sets):
         connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE record = ?", (record,))
-    untils = [*(one.since for one in spans[1:]), None]
+    untils = [*(one.since for one in spans[1:]), None][: len(spans)]
     rows = [(record, one.since, until, *one[1:]) for one, until in zip(spans, untils, strict=True)]
     if rows:
         connection.exec_driver_sql(

@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("record", sa.Text, primary_key=True),
         sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("until", sa.Integer),
-        sa.Column("live", sa.Boolean(create_constraint=True, name="live_known"), nullable=False),
+        sa.Column("live", sa.Boolean(name="live_known"), nullable=False),
         sa.Column("sets", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
     )
@@ -32,7 +32,7 @@ def upgrade() -> None:
         "applied",
         sa.Column("record", sa.Text, primary_key=True),
         sa.Column("at", sa.Integer, nullable=False),
-        sa.Column("entered", sa.Boolean(create_constraint=True, name="entered_known"), nullable=False),
+        sa.Column("entered", sa.Boolean(name="entered_known"), nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_index("applied_left", "applied", ["record"], sqlite_where=sa.text("NOT entered"))
