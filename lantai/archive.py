@@ -138,6 +138,7 @@ class Archive:
                 scribe=self._scribe(),
                 progress=progress,
             )
+        self.entries.expose()
         missing, findings = self._copies.spread(done.package)
         told = replace(done, missing=missing, warnings=(*done.warnings, *findings))
         return replace(told, status="pending") if missing else told
@@ -164,6 +165,7 @@ class Archive:
                 scratch=scratch,
                 progress=progress,
             )
+        self.entries.expose()
         return Updated(number, *self._copies.spread(package))
 
     @cached_property

@@ -31,8 +31,10 @@ from .telling.log import Log
 
 _SUBJECTS: Mapping[EntryKind, str] = {
     "decision": "record", "withdrawal": "record", "export": "package", "check": "package", "replication": "package",
-    "store": "store", "agent": "agent", "repair": "package", "run": "run",
+    "store": "store", "agent": "agent", "repair": "package", "run": "run", "exposure": "archive",
 }  # fmt: skip
+_EXPOSED = 1000
+"""Records that one entry names."""
 _TOLD = 100
 """Findings of one check that its entry names; it counts them all."""
 
@@ -266,16 +268,34 @@ class Entries:
         with self._own.writing() as chain:
             chain = self._send(chain)
             self._take_in_own(chain)
-            added = list(entries())
-            if not added:
-                return added
-            heads = {writer: link for writer, link in self._known().items() if writer != chain.writer}
-            left = chain_of(self._configured(), added)
-            while some := list(islice(left, chains.MOST)):
-                chain = self._own.append(chain, some, heads=heads, at=self._now())
-            self._send(chain)
-            self._take_in_own(chain)
+            if added := list(entries()):
+                chain = self._enter(chain, chain_of(self._configured(), added))
+            before: Entry | None = None
+            while (exposed := self._exposed()) and (before is None or exposed.state != before.state):
+                chain, before = self._enter(chain, [exposed]), exposed
             return added
+
+    def _enter(self, chain: chains.Chain, entries: Iterable[Entry]) -> chains.Chain:
+        heads = {writer: link for writer, link in self._known().items() if writer != chain.writer}
+        left = iter(entries)
+        while some := list(islice(left, chains.MOST)):
+            chain = self._own.append(chain, some, heads=heads, at=self._now())
+        chain = self._send(chain)
+        self._take_in_own(chain)
+        return chain
+
+    def _exposed(self) -> Entry | None:
+        """What harvesters see otherwise than can be derived, and the journal was not told of."""
+        records = self._catalog.exposures.left(_EXPOSED)
+        if not records:
+            return None
+        return self._entry("exposure", f"urn:uuid:{self._archive}", {"records": records}, at=self._now())
+
+    def expose(self) -> None:
+        """Enter what a change of a package left to be told of what harvesters see."""
+        with suppress(LantaiError):  # the next that is entered brings it along
+            if self._catalog.exposures.left(1):
+                self.add(tuple)
 
     def catch_up(self) -> None:
         """Send what was not, and take in what any store has that the catalogue lacks. Damaged, StoreUnavailable."""

@@ -4,13 +4,15 @@ beginning.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import StoreUnavailable
+from ..errors import LantaiError, StoreUnavailable
 from ..model import RecordId
 from . import exposures, queries
 from . import tables as t
@@ -53,6 +55,20 @@ class Exposures:
             return clock
         return known
 
+    @staticmethod
+    def served_before(url: str) -> int:
+        """Up to when the catalogue at url answered, as far as it can be read; else now: it may have."""
+        now = math.ceil(time.time())
+        with suppress(LantaiError), closing(Database(url, read_only=True, create=False)) as database:
+            with database.reading() as connection:
+                return max(now, exposures.served(connection))
+        return now
+
+    def go_on(self, served: int) -> None:
+        """In the place of a catalogue that answered up to then."""
+        with self._database.writing() as connection:
+            exposures.serve(connection, served)
+
     def one(self, record: RecordId, at: int) -> Exposed | None:
         """None: there is none, or it was never open: the same is asked of both."""
         with self._database.reading() as connection:
@@ -70,6 +86,11 @@ class Exposures:
         with self._database.reading() as connection:
             rows = connection.exec_driver_sql(_ALL if spec is None else _OF_SET, values).all()
             return list(_exposed(connection, rows, described=described))
+
+    def left(self, limit: int) -> dict[RecordId, int]:
+        """Datestamps that cannot be derived, and that the journal was not told of yet."""
+        with self._database.reading() as connection:
+            return exposures.left(connection, limit)
 
     def sets(self, at: int, after: str, limit: int) -> list[tuple[str, str | None]]:
         """Those beyond after that hold anything, in their order, with the title of the record that a part of a fonds
