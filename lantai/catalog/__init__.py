@@ -102,11 +102,10 @@ class Catalog:
         last is called when nobody writes any more, to tell new what it does not know yet. Raises UsageError (something
         else lies there), StoreUnavailable. Who has the old one open goes on with the new one.
         """
-        before = Exposures.served_before(url)
 
         def at_last() -> None:
             last()
-            Exposures(new._database).go_on(before)
+            Exposures(new._database).go_on(Exposures.served_before(url))
 
         new._database.take_the_place_of(url, at_last)
 

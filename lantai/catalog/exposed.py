@@ -59,9 +59,8 @@ class Exposures:
     def served_before(url: str) -> int:
         """Up to when the catalogue at url answered, as far as it can be read; else now: it may have."""
         now = math.ceil(time.time())
-        with suppress(LantaiError), closing(Database(url, read_only=True, create=False)) as database:
-            with database.reading() as connection:
-                return max(now, exposures.served(connection))
+        with suppress(LantaiError), closing(Database(url, read_only=True, create=False)) as old, old.reading() as known:
+            return max(now, exposures.served(known))
         return now
 
     def go_on(self, served: int) -> None:
