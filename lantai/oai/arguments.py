@@ -52,12 +52,13 @@ VERBS: Mapping[str, Verb] = {
 }
 
 _SYNTAX = {
-    "identifier": re.compile(r"(?s:.+)"),  # of any other kind, it is one that does not exist
+    "identifier": re.compile(f"((?!{ILLEGAL.pattern})(?s:.))+"),
     "metadataPrefix": re.compile(r"[A-Za-z0-9\-_.!~*'()]+"),
     "set": re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*"),
-    "resumptionToken": re.compile(r"(?s:.*)"),  # of any other kind, it is a bad one
 }
-"""OAI-PMH.xsd: metadataPrefixType, setSpecType."""
+"""OAI-PMH.xsd: metadataPrefixType, setSpecType. An identifier that is no URI does not exist, but XML must be able to hold
+it; a resumptionToken of any form is at worst a bad one.
+"""
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?")
 _DAY = len("YYYY-MM-DD")
@@ -91,8 +92,6 @@ def read(arguments: Sequence[tuple[str, str]]) -> dict[str, str]:
     for name, syntax in _SYNTAX.items():
         if name in known and not syntax.fullmatch(known[name]):
             wrong.append(f"Not a valid {name}.")
-    if "identifier" in known and ILLEGAL.search(known["identifier"]):
-        wrong.append("The identifier has characters that XML cannot hold.")
     wrong += _wrong_range(known.get("from"), known.get("until"))
     if wrong:
         raise Refused(*(("badArgument", why) for why in wrong))

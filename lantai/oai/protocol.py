@@ -7,11 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import LiteralString
 
-from ..metadata.xml import attribute, datetime_of
+from ..metadata.xml import attribute
 from ..model import RecordId
 from . import Item, Records, Repository, Wanted
 from .arguments import Code, Refused, echoed, read, second
@@ -98,20 +98,36 @@ class _Xml(str):
 
 def _fill(template: LiteralString, *values: str) -> _Xml:
     """Escaped for character data and for a quoted attribute alike."""
-    return _Xml(template % tuple([one if type(one) is _Xml else attribute(one)[1:-1] for one in values]))
+    return _Xml(template % tuple([one if type(one) is _Xml else _escaped(one) for one in values]))
+
+
+def _escaped(value: str) -> str:
+    return attribute(value)[1:-1] if _SPECIAL.search(value) else value  # a look costs a fifth of the work
+
+
+_SPECIAL = re.compile(r"[^ !#-%\'-;=?-~]")
+"""All but the characters of ASCII that stand for themselves."""
 
 
 def _joined(parts: Iterable[_Xml]) -> _Xml:
     return _Xml("".join(parts))
 
 
-# A page repeats sets and often seconds; half of what a record costs.
+# What the items of a page have in common is made once.
 
 
-@lru_cache(4096)
 def _stamp(seconds: int) -> _Xml:
     """Section 3.3: UTCdatetime, YYYY-MM-DDThh:mm:ssZ."""
-    return _fill("%s", datetime_of(datetime.fromtimestamp(seconds, UTC)))
+    day, second = divmod(seconds, 86_400)
+    return _Xml(f"{_day(day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z")
+
+
+@lru_cache(256)
+def _day(since_1970: int) -> str:
+    return (_EPOCH + timedelta(since_1970)).isoformat()
+
+
+_EPOCH = date(1970, 1, 1)
 
 
 @lru_cache(4096)
