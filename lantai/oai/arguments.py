@@ -56,8 +56,8 @@ _SYNTAX = {
     "metadataPrefix": re.compile(r"[A-Za-z0-9\-_.!~*'()]+"),
     "set": re.compile(r"[A-Za-z0-9\-_.!~*'()]+(:[A-Za-z0-9\-_.!~*'()]+)*"),
 }
-"""OAI-PMH.xsd: metadataPrefixType, setSpecType. An identifier that is no URI does not exist, but XML must be able to hold
-it; a resumptionToken of any form is at worst a bad one.
+"""OAI-PMH.xsd: metadataPrefixType, setSpecType. An identifier that is no URI does not exist, but XML must be able to
+hold it; a resumptionToken of any form is at worst a bad one.
 """
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?")
