@@ -360,7 +360,7 @@ def test_everything_that_is_wrong_is_told_and_no_more_than_that_of_thousands() -
         oai(9), "x", "中", "a b", "%", "http://[", "http://a:99999999999999999999/", "oai:example.org:",
         oai(1).upper(), oai(1) + " ", " " + oai(1), oai(1) + "\n", f"oai:example.com:{uuid(1)}", f"urn:uuid:{uuid(1)}",
         oai(1).replace("-", ""), oai(1)[:-1], oai(1) + "0", f"oai:EXAMPLE.org:{uuid(1)}", "\ufffd", "<&\"'>", "oai:%zz",
-        "oai:example.org:01890A5D-AC96-774B-BCCE-000000000001",
+        "oai:example.org:01890A5D-AC96-774B-BCCE-000000000001", uuid(1),
     ],
 )  # fmt: skip
 def test_identifiers_that_do_not_exist(identifier: str) -> None:
@@ -371,6 +371,7 @@ def test_identifiers_that_do_not_exist(identifier: str) -> None:
     assert attributes(root).get("identifier", identifier) == identifier
     root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="ead3")
     assert errors(root) == ["idDoesNotExist", "cannotDisseminateFormat"]
+    assert shelf.asked == (["item"] * 3 if identifier == oai(9) else [])  # for the others no statement is run
 
 
 @given(st.from_regex(r"[a-z][a-z0-9+.-]*:[!#-~]*", fullmatch=True))
@@ -632,3 +633,10 @@ def test_whatever_names_have_in_them_stays_text(name: str, title: str, about: st
     root = get(Shelf(named=(Set("type:a", title, about),)), "ListSets")
     assert texts(root, "setName") == [legible.sub("\ufffd", title)]
     assert "".join(one.text or "" for one in root.iter(DC + "description")) == legible.sub("\ufffd", about)
+
+
+@pytest.mark.parametrize("one", map(chr, range(128)), ids=ascii)
+def test_each_character_alone(one: str) -> None:
+    expected = one if one in "\t\n\r" or one >= " " else "\ufffd"
+    assert texts(get(Shelf(named=(Set("type:a", one, one),)), "ListSets"), "setName") == [expected]
+    assert attributes(get(Shelf(), "ListSets", resumptionToken=one))["resumptionToken"] == expected
