@@ -7,6 +7,7 @@ import os
 import tomllib
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -28,11 +29,17 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Contact = Annotated[str, Field(pattern=r"^[!-;=?A-~]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$")]
+"""A mail address as OAI-PMH's schema takes it: with a dot in its domain."""
+
+
 class ArchiveSettings(_Table):
-    """[archive] name: how the archive calls itself; language: of messages, unless a command asks for another."""
+    """[archive] name: how the archive calls itself; admin_emails: of those who answer for it; language: of messages,
+    unless a command asks for another.
+    """
 
     name: str = ""
-    admin_emails: tuple[str, ...] = ()
+    admin_emails: tuple[Contact, ...] = ()
     language: Literal["zh", "en"] | None = None
 
 
@@ -236,6 +243,28 @@ class LogSettings(_Table):
     file: Annotated[str, Field(min_length=1)] | None = None
 
 
+def _network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError("no address or network, such as 127.0.0.1 or 10.0.0.0/8") from error
+    return text
+
+
+class OaiSettings(_Table):
+    """[oai] Of lantai serve. base_url: as harvesters reach it; None: what serve listens on. page_size: records in an
+    answer; token_ttl: how long a list can be gone on with; key_file: signs where a list goes on, relative to the home;
+    requests_per_minute: of one client; trusted_proxies: addresses or networks whose X-Forwarded-For is believed.
+    """
+
+    base_url: Annotated[str, Field(pattern=r"^https?://[!$%'-;=@-~]+$")] | None = None
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 500
+    token_ttl: Days = "1d"
+    key_file: Annotated[str, Field(min_length=1)] = "oai.key"
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+
+
 class Settings(BaseSettings):
     """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
 
@@ -251,6 +280,7 @@ class Settings(BaseSettings):
     tell: TellSettings = TellSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    oai: OaiSettings = OaiSettings()
 
     @classmethod
     def settings_customise_sources(
