@@ -87,17 +87,25 @@ def _url(listening: socket.socket, host: str) -> str:
 
 def _warn(archive: Archive, host: str) -> None:
     """Of what harvesters would keep, and that is not what it should be."""
+    warnings = []
     if archive.identity.namespace == founding.PLACEHOLDER:
-        note(
+        warnings.append(
             _("This archive has no domain name: harvesters get identifiers in {namespace}, all of which change once it "
-              "has one. lantai init --identifier DOMAIN names it.").format(namespace=founding.PLACEHOLDER), "yellow",
+              "has one. An archive gets its own by lantai init --identifier DOMAIN."
+            ).format(namespace=founding.PLACEHOLDER)
         )  # fmt: skip
     if not archive.settings.archive.admin_emails:
-        note(_("Nobody answers for this archive: harvesters are told {address}. Name somebody as [archive] admin_emails "
-               "in lantai.toml.").format(address=f"admin@{archive.identity.namespace}"), "yellow")  # fmt: skip
+        warnings.append(
+            _("Nobody answers for this archive: harvesters are told {address}. Name somebody as [archive] "
+              "admin_emails in lantai.toml.").format(address=f"admin@{archive.identity.namespace}")
+        )  # fmt: skip
     if host in _EVERYWHERE and archive.settings.oai.base_url is None:
-        note(_("Harvesters are told an address of this machine alone. Name the one that they reach as [oai] base_url in "
-               "lantai.toml."), "yellow")  # fmt: skip
+        warnings.append(
+            _("Harvesters are told an address of this machine alone. Name the one that they reach as [oai] base_url "
+              "in lantai.toml.")
+        )  # fmt: skip
+    for one in warnings:
+        note(one, "yellow")
 
 
 def _tell_replaced(process: int) -> None:
