@@ -379,7 +379,8 @@ def test_an_answer_that_is_not_read_is_not_kept(
     [
         b"\x00\xff\r\n\r\n",
         b"GET\r\n\r\n",
-        b"GET /oai HTTP/9.9\r\n\r\n",
+        b"GET /oai HTTP/1.1\r\n\r\n",
+        b"GET /oai HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
         b"GET /\xff HTTP/1.1\r\n\r\n",
     ],
