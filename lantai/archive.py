@@ -35,6 +35,7 @@ from .ingest.update import Change, update
 from .messages import _
 from .metadata.xml import legible
 from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
+from .oai import Repository
 from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, rebuild
@@ -358,6 +359,19 @@ class Archive:
             now=self._now(),
             zone=self.zone,
         )
+
+    # -- share
+
+    def repository(self, base_url: str) -> Repository:
+        """What harvesters are told of this archive, at that address unless the settings name another. Where nobody
+        answers for it an address stands that does not exist.
+        """
+        settings, identity = self.settings, self.identity
+        return Repository(
+            name=legible(settings.archive.name) or identity.namespace, base_url=settings.oai.base_url or base_url,
+            admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
+            namespace=identity.namespace, archive=identity.archive, earliest=identity.created,
+        )  # fmt: skip
 
     # -- give back
 

@@ -6,6 +6,8 @@ import json
 import os
 import tomllib
 from datetime import UTC, datetime, timedelta
+from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,17 +22,24 @@ from .model import Budget, Shown
 from .storage import MAX_PREFIX, Bucket, is_key
 
 FILE = "lantai.toml"
+_TEMPLATE = "lantai.toml.template"
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Contact = Annotated[str, Field(pattern=r"^[!-;=?A-~]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$")]
+"""A mail address as OAI-PMH's schema takes it: with a dot in its domain."""
+
+
 class ArchiveSettings(_Table):
-    """[archive] name: how the archive calls itself; language: of messages, unless a command asks for another."""
+    """[archive] name: how the archive calls itself; admin_emails: of those who answer for it; language: of messages,
+    unless a command asks for another.
+    """
 
     name: str = ""
-    admin_emails: tuple[str, ...] = ()
+    admin_emails: tuple[Contact, ...] = ()
     language: Literal["zh", "en"] | None = None
 
 
@@ -234,6 +243,28 @@ class LogSettings(_Table):
     file: Annotated[str, Field(min_length=1)] | None = None
 
 
+def _network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError("no address or network, such as 127.0.0.1 or 10.0.0.0/8") from error
+    return text
+
+
+class OaiSettings(_Table):
+    """[oai] Of lantai serve. base_url: as harvesters reach it; None: what serve listens on. page_size: records in an
+    answer; token_ttl: how long a list can be gone on with; key_file: signs where a list goes on, relative to the home;
+    requests_per_minute: of one client; trusted_proxies: addresses or networks whose X-Forwarded-For is believed.
+    """
+
+    base_url: Annotated[str, Field(pattern=r"^https?://[!$%'-;=@-~]+$")] | None = None
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 500
+    token_ttl: Days = "1d"
+    key_file: Annotated[str, Field(min_length=1)] = "oai.key"
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+
+
 class Settings(BaseSettings):
     """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
 
@@ -249,6 +280,7 @@ class Settings(BaseSettings):
     tell: TellSettings = TellSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    oai: OaiSettings = OaiSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -326,7 +358,8 @@ def template(*, name: str, language: str, store: str | Bucket, called: str = "lo
         place = _S3.format(bucket=_toml(store.name), prefix=_toml(store.prefix), endpoint_url=url, region=region)
     else:
         place = _FILESYSTEM.format(path=_toml(store))
-    return _TEMPLATE.format(name=_toml(name), language=_toml(language), called=_toml(called), store=place)
+    text = resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
+    return text.format(name=_toml(name), language=_toml(language), called=_toml(called), store=place)
 
 
 def _toml(text: str) -> str:
@@ -347,59 +380,3 @@ prefix = {prefix}        # of kind s3: what all keys begin with / 所有键的�
 {region}                 # of kind s3: as the server calls it / 区域
 # addressing = ""        # of kind s3: "path" or "virtual"; path where an endpoint is named / 寻址方式
 # connections = 16       # of kind s3: at once, in each process / 同时连接数"""
-
-_TEMPLATE = """\
-# Settings of a lantai archive. LANTAI_<TABLE>__<KEY> in the environment overrides a line here.
-# 兰台档案库的设置。环境变量 LANTAI_<表>__<键> 可覆盖此处的设置。
-
-[archive]
-name = {name}            # how the archive calls itself / 档案馆名称
-admin_emails = []        # who answers for it / 负责人邮箱
-language = {language}          # of messages: "zh" or "en" / 提示语言
-
-[catalog]
-url = "sqlite:///catalog.db"   # an index; it can be made anew from the store / 目录库，可由存储重建
-
-[[store]]                # the first is the primary: versions are decided there / 第一个为主存储
-name = {called}           # how messages call it / 提示中的名称
-{store}
-required = true          # nothing counts as stored before it is here / 存入此处后才算存储完成
-# audit_every = "30d"    # a promise of this store's own / 此存储自己的审计周期
-# audit_rate = "50MB"    # an audit reads at most so much of it a second / 审计每秒最多读取量
-
-[ingest]
-identifier = "siegfried" # what tells formats: "siegfried", "fido" or "both" / 格式识别工具
-second_opinion = true    # ask fido where siegfried knows the name only, or nothing / 无法按内容识别时再问 fido
-digests = ["sha256"]     # the first, sha256 or sha512, is OCFL's; add "sm3", "sha512", "md5" / 摘要算法
-# staging = "/tmp"       # where archives are unpacked, a batch at a time / 解包用的临时目录
-
-[fixity]
-every = "90d"            # each package is audited in each store so often / 每个信息包在每个存储中的审计周期
-level = "full"           # how closely: "listing", "server" or "full" / 审计级别
-
-[worker]                 # when lantai worker runs what: a line of cron, "" is never / 定时任务，"" 为不运行
-audit = "0 1 * * *"      # what is due / 到期的审计
-# audit_budget = "6h"    # what one audit may take: "500GB" or "6h" / 每次审计的上限
-replicate = "30 0 * * *" # what copies lack / 补齐副本
-clean = "45 0 * * *"     # what crashed runs left / 清理残留
-
-[tell]                   # who hears of faults; passwords never stand here / 出现故障时通知谁；口令不写在这里
-mail_to = []             # each hears of what is new, and when all is well again / 收件人
-# mail_from = ""         # the sender's address / 发件人
-# smtp = ""              # the mail server, as "mail.example.org:587" / 邮件服务器
-# smtp_security = "starttls"   # "starttls", "tls", or "none" / 传输加密
-# smtp_user = ""         # where the server asks for one / 邮件用户名
-# smtp_password_file = ""   # a file that holds the password; else LANTAI_SMTP_PASSWORD / 存放口令的文件
-# webhook = ""           # gets a POST of JSON; one that is secret stands in LANTAI_TELL__WEBHOOK / 接收 JSON 的地址
-# webhook_token_file = ""   # a file that holds a bearer token; else LANTAI_WEBHOOK_TOKEN / 存放令牌的文件
-repeat = "7d"            # what has not changed is told again after this time / 未变化的问题隔多久再通知
-
-[metrics]
-# textfile = ""          # ends in .prom: figures for Prometheus' node exporter, after each audit / 监控指标文件
-
-[log]
-# file = ""              # gets a line of JSON for each thing a run does, as "logs/lantai.jsonl" / 结构化运行日志
-
-[access]
-default = "closed"       # what ingest decides where nothing is said: "closed", "description" or "open" / 默认利用限制
-"""

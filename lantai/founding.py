@@ -13,6 +13,7 @@ from .archive import HOME_FORMAT, Archive, utc_now, uuid7
 from .catalog import Catalog
 from .errors import Exists, UsageError
 from .messages import _
+from .oai.key import ensure
 from .storage import Bucket, Store, open_store
 from .storage.identity import KEY, Identity
 from .storage.promises import check, tried
@@ -46,6 +47,7 @@ def create(
         home.mkdir(parents=True, exist_ok=True)
         remembered = {"format": HOME_FORMAT, "id": str(uuid7()), "archive": json.loads(identity.to_bytes())}
         write(home / "home.json", json.dumps(remembered, ensure_ascii=False, indent=2) + "\n")
+        ensure(home / config.OaiSettings().key_file)
     except OSError as error:
         raise _no_folder(error, home) from error
     lay(opened, identity)

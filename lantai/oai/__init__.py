@@ -1,6 +1,8 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
-protocol: an answer to a request, as a pure function of arguments, records and time; tokens: where a list goes on.
+protocol: an answer to a request, as a pure function of arguments, records and time; tokens: where a list goes on; key:
+what signs them; provider: the same over HTTP; limit: how much one client may ask for; page: what a browser is shown;
+server: the processes that answer.
 """
 
 from __future__ import annotations
