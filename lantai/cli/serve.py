@@ -14,6 +14,7 @@ from ..archive import Archive
 from ..messages import N_, _
 from ..oai import key as keys
 from ..oai.limit import Limit
+from ..oai.records import Harvest
 from .output import note
 from .shell import Command, Session, common, option
 
@@ -70,7 +71,7 @@ def _application(archive: Archive, url: str, key: bytes, limit: Limit) -> Applic
 
     settings = archive.settings.oai
     return application(
-        archive.catalog.harvest,  # type: ignore[attr-defined]
+        Harvest(archive.catalog),
         archive.repository(url),
         key=key,
         page_size=settings.page_size,
