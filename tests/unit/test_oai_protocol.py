@@ -635,7 +635,7 @@ def test_whatever_names_have_in_them_stays_text(name: str, title: str, about: st
     assert "".join(one.text or "" for one in root.iter(DC + "description")) == legible.sub("\ufffd", about)
 
 
-@pytest.mark.parametrize("one", map(chr, range(128)), ids=ascii)
+@pytest.mark.parametrize("one", [chr(code) for code in range(128)], ids=ascii)
 def test_each_character_alone(one: str) -> None:
     expected = one if one in "\t\n\r" or one >= " " else "\ufffd"
     assert texts(get(Shelf(named=(Set("type:a", one, one),)), "ListSets"), "setName") == [expected]
