@@ -21,9 +21,10 @@ li a { font-weight: 600; }
 li span { display: block; color: #55524a; }
 a { color: #8a2b1d; }
 code { overflow-wrap: anywhere; background: #f0ece1; padding: .1rem .35rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .4rem 1.25rem; margin: 1.5rem 0 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .4rem 1.25rem; margin: 1.5rem 0 0; }
 dt { color: #55524a; }
-dd { margin: 0; }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 30rem) { dl { display: block; } dt { margin-top: .6rem; } }
 @media (prefers-color-scheme: dark) {
   body { color: #e8e4da; background: #1b1a18; } a { color: #e58d7c; } code { background: #2b2926; }
   li span, dt { color: #a8a294; } ul, li { border-color: #3b3833; }
