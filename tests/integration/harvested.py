@@ -1,13 +1,22 @@
-"""Records that stand in memory: what a provider asks of the catalogue, for tests of what lies above it."""
+"""Records that stand in memory: what a provider asks of the catalogue, for tests of what lies above it; and `lantai
+serve` itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from lantai.model import RecordId
 from lantai.oai import Item, Set, Wanted
+from tests.integration.command import ENVIRONMENT, Lantai
 
 _DC = (
     '<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
@@ -51,3 +60,21 @@ class Shelf:
             )
             for number in range(self.count)
         ]  # fmt: skip
+
+
+@contextmanager
+def running(lantai: Lantai, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """lantai serve on a port that is free, and what it says of itself."""
+    program = [sys.executable, "-m", "lantai", "serve", "--port", "0", "--json", *arguments]
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        program, cwd=lantai.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.stderr and process.stderr.read()
+        yield process, json.loads(line)
+    finally:
+        process.kill()
+        process.communicate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import os
 import re
 import signal
@@ -28,8 +27,8 @@ from lantai.errors import StoreUnavailable, UsageError
 from lantai.oai import Repository, key, provider, server
 from lantai.oai.limit import Limit
 from lantai.oai.page import POLICY
-from tests.integration.command import ENVIRONMENT, Lantai
-from tests.integration.harvested import Shelf
+from tests.integration.command import Lantai
+from tests.integration.harvested import Shelf, running
 
 REPOSITORY = Repository(
     '云岭县<script>"&档案馆', "http://localhost/oai", ("archive@example.org",), "archive.example.org",
@@ -443,36 +442,6 @@ def test_a_key_in_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 # -- the command
-
-# The command with records in memory; goes once the catalogue has its own.
-_PROGRAM = f"""
-import importlib.util, sys
-from lantai.catalog import Catalog
-from lantai.cli import main
-spec = importlib.util.spec_from_file_location("harvested", {str(Path(__file__).with_name("harvested.py"))!r})
-harvested = sys.modules["harvested"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(harvested)
-Catalog.harvest = property(lambda self: harvested.Shelf())
-main()
-"""
-
-
-@contextlib.contextmanager
-def running(lantai: Lantai, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """lantai serve on a port that is free, and what it says of itself."""
-    program = [sys.executable, "-c", _PROGRAM, "serve", "--port", "0", "--json", *arguments]
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(
-        program, cwd=lantai.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.stderr and process.stderr.read()
-        yield process, json.loads(line)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _children(process: int) -> list[int]:

@@ -1,0 +1,157 @@
+"""Other people's harvesters see of an archive what it shows, page by page, and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.request import urlopen
+
+import oaipmh.client  # type: ignore[import-untyped]
+import oaipmh.metadata  # type: ignore[import-untyped]
+import pytest
+import sickle  # type: ignore[import-untyped]
+from lxml import etree
+from oaipmh_scythe import Scythe
+
+from tests.integration.command import Lantai, folder
+from tests.integration.harvested import running
+from tests.unit.test_oai_protocol import ENVELOPE, INSIDE
+
+OAI = "{http://www.openarchives.org/OAI/2.0/}"
+
+
+class Seen(NamedTuple):
+    """title "": it is deleted."""
+
+    stamp: str
+    title: str
+    sets: tuple[str, ...]
+
+
+Harvest = Callable[[str, str | None], Mapping[str, Seen]]
+"""Of the address, from a datestamp on: by identifier."""
+
+
+def by_sickle(url: str, since: str | None) -> Mapping[str, Seen]:
+    asked = {"metadataPrefix": "oai_dc", **({"from": since} if since else {})}
+    return {
+        one.header.identifier: Seen(
+            one.header.datestamp, "" if one.deleted else one.metadata["title"][0], tuple(one.header.setSpecs)
+        )
+        for one in sickle.Sickle(url).ListRecords(**asked)
+    }
+
+
+def by_scythe(url: str, since: str | None) -> Mapping[str, Seen]:
+    with Scythe(url) as client:
+        every: list[Any] = list(client.list_records(metadata_prefix="oai_dc", from_=since))
+    return {
+        one.header.identifier: Seen(
+            one.header.datestamp, "" if one.deleted else one.metadata["title"][0], tuple(one.header.setSpecs)
+        )
+        for one in every
+    }
+
+
+def by_oaipmh(url: str, since: str | None) -> Mapping[str, Seen]:
+    registry = oaipmh.metadata.MetadataRegistry()
+    registry.registerReader("oai_dc", oaipmh.metadata.oai_dc_reader)
+    client = oaipmh.client.Client(url, registry)
+    client.updateGranularity()
+    asked: dict[str, Any] = {"from_": datetime.fromisoformat(since).replace(tzinfo=None)} if since else {}
+    return {
+        header.identifier(): Seen(
+            header.datestamp().strftime("%Y-%m-%dT%H:%M:%SZ"), "" if header.isDeleted() else data.getField("title")[0],
+            tuple(header.setSpec()),
+        )
+        for header, data, _about in client.listRecords(metadataPrefix="oai_dc", **asked)
+    }  # fmt: skip
+
+
+def by_hand(url: str, since: str | None) -> Mapping[str, Seen]:
+    """Every answer, and the Dublin Core in it, against their schemas."""
+    response, dublin_core = ENVELOPE, INSIDE
+    query = "verb=ListRecords&metadataPrefix=oai_dc" + (f"&from={since}" if since else "")
+    found: dict[str, Seen] = {}
+    pages = 0
+    while query:
+        with urlopen(f"{url}?{query}") as answer:
+            root = etree.fromstring(answer.read())
+        response.assertValid(root)
+        pages += 1
+        for one in root.iter(f"{OAI}record"):
+            header = one.find(f"{OAI}header")
+            assert header is not None
+            title = ""
+            for metadata in one.iter(f"{OAI}metadata"):
+                dublin_core.assertValid(metadata[0])
+                title = metadata[0].findtext("{http://purl.org/dc/elements/1.1/}title") or ""
+            assert bool(title) != (header.get("status") == "deleted")
+            sets = tuple(spec.text or "" for spec in header.findall(f"{OAI}setSpec"))
+            name = header.findtext(f"{OAI}identifier") or ""
+            assert name not in found
+            found[name] = Seen(header.findtext(f"{OAI}datestamp") or "", title, sets)
+        token = root.findtext(f".//{OAI}resumptionToken")
+        query = f"verb=ListRecords&resumptionToken={token}" if token else ""
+    assert pages == -(-len(found) // 2)
+    return found
+
+
+HARVESTERS = {"sickle": by_sickle, "scythe": by_scythe, "oaipmh": by_oaipmh, "by hand": by_hand}
+
+
+@pytest.fixture
+def archive(lantai: Lantai, tmp_path: Path) -> Iterator[tuple[Lantai, str, dict[str, str]]]:
+    """Five records that are or were open, and four that never were; pages of two. Ids by title."""
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace("page_size = 500", "page_size = 2"))
+    ids = {}
+    for number, access in enumerate(
+        ["open", "closed", "open", "description", "2051-01-01", "open", "closed", "open", "closed"]
+    ):
+        files = folder(tmp_path / f"s{number}", {"a.txt": f"{number}\n"})
+        title = f"第{number}卷 & <{access}>"
+        ids[title] = lantai.stored(files, "--title", title, "--access", access)["package"]
+    every = list(ids.values())
+    time.sleep(1.1)
+    assert lantai("access", "set", every[5], "closed", "--reason", "误开").code == 0
+    assert lantai("withdraw", every[7], "--reason", "隐私").code == 0
+    time.sleep(1.1)
+    with running(lantai, "--workers", "2") as (_process, said):
+        yield lantai, said["url"], ids
+
+
+def told(ids: Mapping[str, str], *numbers: int) -> dict[str, str]:
+    """Title by identifier, of the records of these numbers."""
+    return {
+        f"oai:lantai.invalid:{id.removeprefix('urn:uuid:')}": title
+        for at, (title, id) in enumerate(ids.items())
+        if at in numbers
+    }
+
+
+@pytest.mark.parametrize("name", HARVESTERS)
+def test_a_harvester_sees_what_is_open_what_was_and_what_changes(
+    archive: tuple[Lantai, str, dict[str, str]], name: str
+) -> None:
+    lantai, url, ids = archive
+    harvest: Harvest = HARVESTERS[name]
+    first = harvest(url, None)
+    assert {one: seen.title for one, seen in first.items() if seen.title} == told(ids, 0, 2, 3)
+    assert {one for one, seen in first.items() if not seen.title} == told(ids, 5, 7).keys()
+    assert {seen.sets for seen in first.values()} == {("level:file",)}
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    every = list(ids.values())
+    assert lantai("access", "set", every[1], "open", "--reason", "期满").code == 0
+    assert lantai("access", "set", every[0], "closed", "--reason", "误开").code == 0
+    assert lantai("update", every[2], "--title", "文化节", "--reason", "更正").code == 0
+    assert lantai("withdraw", every[7], "--undo", "--reason", "查清").code == 0
+    time.sleep(2.1)
+    later = harvest(url, since)
+    assert {one: seen.title for one, seen in later.items()} == {
+        **told(ids, 1, 7), **dict.fromkeys(told(ids, 0), ""), **dict.fromkeys(told(ids, 2), "文化节"),
+    }  # fmt: skip
+    assert harvest(url, None) == {**first, **later}
