@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +30,6 @@ _FIRST_PAGE = 50  # many a caller asks for one key only
 _LAST = "\U0010ffff"
 """What every name in a folder comes before, but for one that begins so: then a page is asked for in vain."""
 _CHUNK = 1024 * 1024
-_MEETS_EVERY = 1.0
-"""Seconds for which a bucket that was there is taken to be there: each NotFound of a HEAD asks for it."""
 _ANEW = 5  # so often another writer of the same key may end an upload before we give up
 
 
@@ -48,7 +45,6 @@ class S3Store:
         self._lock = threading.Lock()
         self._process = 0
         self._seen: Seen | None = None
-        self._met = 0.0  # when the bucket was last seen to be there
 
     @property
     def properties(self) -> Properties:
@@ -133,9 +129,7 @@ class S3Store:
             found = self._client.call("head_object", key, Key=self._client.name(key), **more)
         except NotFound:
             # The answer to a HEAD has no words for what is not there: it may be the bucket, or a server of S3 at all.
-            if (now := time.monotonic()) > self._met + _MEETS_EVERY:
-                self._client.call("head_bucket", key)
-                self._met = now
+            self._client.call("head_bucket", key)
             raise
         return Stat(key, found["ContentLength"], found["LastModified"], _vouched(found))
 
