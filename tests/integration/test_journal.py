@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from unittest import mock
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from lantai.catalog import Catalog
 from lantai.errors import StoreUnavailable
 from lantai.storage import Store
 from lantai.storage.journal import Chain, Journal
@@ -235,6 +237,10 @@ def test_every_entry_and_segment_is_as_its_published_schema_says(
     assert lantai("replicate").code == 0
     set_access(another_home(lantai, "other"), id, "open")
     assert lantai("agent", "rename", "王芳", "王芳 (利用科)").code == 0
+    opened = lantai.stored(folder(tmp_path / "opened", {"a.txt": "a"}), "--access", "open")["package"]
+    with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
+        catalog.exposures.served(int(time.time()) + 1000)  # harvesters were answered, so that what follows is late
+    set_access(lantai, opened, "closed", "误开")
     next(second.glob("ocfl/*/*/*/*/v1/content/*/bag-info.txt")).unlink()
     assert lantai("audit", "--all", "--json").object["repaired"] == 1
     kinds = set()
