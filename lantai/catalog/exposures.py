@@ -241,15 +241,13 @@ def _contents(connection: Connection, records: Sequence[str], known: _Known) -> 
             f"level:{record.description.level}",
             *(f"{TYPE}:{one}" for one in types if one),
         ]
-        told = [record.description.level, [list(map(str, one)) for one in _facts(record.description.elements)],
-                [[place.hierarchy, place.parent, place.reference_code] for place in stored.places]]  # fmt: skip
+        told = [
+            record.description.level,
+            [[one.term, one.value, one.language, one.scheme] for one in record.description.elements],
+            [[place.hierarchy, place.parent, place.reference_code] for place in stored.places],
+        ]
         digest = hashlib.sha256(json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
         yield record.id, (" ".join(sorted(specs)), digest[:32])
-
-
-def _facts(elements: Iterable[object]) -> Iterator[tuple[object, ...]]:
-    for one in elements:
-        yield (one.term, one.value, one.language, one.scheme)  # type: ignore[attr-defined]
 
 
 def _nodes(connection: Connection, records: Iterable[str]) -> dict[str, str]:

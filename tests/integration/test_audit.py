@@ -291,11 +291,13 @@ def test_a_budget_ends_a_run_and_every_package_comes_to_its_turn(
         assert lantai("audit", "--all", "--budget", wrong).code == 2
 
 
+@pytest.mark.parametrize(("bound", "value"), [("_SEGMENT", 1), ("_SECONDS", 0.0)])
 def test_an_interrupted_run_is_gone_on_with(
-    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch, bound: str, value: float
 ) -> None:
+    """What was seen in so many packages, or so long, counts however an audit ends."""
     assert second
-    monkeypatch.setattr(run, "_SEGMENT", 1)
+    monkeypatch.setattr(run, bound, value)
     monkeypatch.setattr(workers, "PROCESSES", 0)
     looks: list[str] = []
     look = run._audit
@@ -371,29 +373,6 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     done = lantai("audit", "--all", "--json")
     assert (done.code, done.object["void"]) == (3, True)
     assert checks(lantai) == []
-
-
-def test_what_was_seen_in_a_minute_counts_however_an_audit_ends(
-    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Here the minute is over at once."""
-    assert second
-    monkeypatch.setattr(run, "_SECONDS", 0.0)
-    monkeypatch.setattr(workers, "PROCESSES", 0)
-    looks: list[str] = []
-    look = run._audit
-
-    def interrupted(level: Any, root: Any, threads: Any, package: Any, progress: Any) -> Any:
-        looks.append(package)
-        if len(looks) == 2:
-            raise KeyboardInterrupt
-        return look(level, root, threads, package, progress)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(run, "_audit", interrupted)
-        assert lantai("audit", "--all").code == 130
-    assert len(ids) > 1
-    assert [one["subject"]["id"] for one in checks(lantai)] == looks[:1]
 
 
 def test_processes_find_what_one_finds(lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
