@@ -95,18 +95,26 @@ class Shelf:
         return next((one for one in self._shown(at) if one.record == record), None)
 
     def items(
-        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None = None
-    ) -> Page:
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
         self.asked.append("items")
-        found = [
+        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        some = found[:limit]
+        last = (some[-1].stamp, some[-1].record) if some else None
+        return Page([row(one) for one in some], last, len(found) > limit)
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        return len(self._wanted(wanted, at))
+
+    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
+        return [
             one
             for one in self._shown(at)
-            if (after is None or (one.stamp, one.record) > after)
-            and (wanted.since is None or wanted.since <= one.stamp)
+            if (wanted.since is None or wanted.since <= one.stamp)
             and (wanted.until is None or one.stamp <= wanted.until <= at)
             and (wanted.spec is None or any((spec + ":").startswith(wanted.spec + ":") for spec in one.sets))
         ]
-        return Page(found[:limit], len(found) > limit)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         self.asked.append("sets")
