@@ -380,7 +380,7 @@ def test_identifiers_that_do_not_exist(identifier: str) -> None:
     root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="oai_dc")
     assert errors(root) == ["idDoesNotExist"]
     assert attributes(root).get("identifier", identifier) == identifier
-    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="ead3")
+    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="marc21")
     assert errors(root) == ["idDoesNotExist", "cannotDisseminateFormat"]
     assert shelf.asked == (["item"] * 3 if identifier == oai(9) else [])  # for the others no statement is run
 
@@ -402,9 +402,9 @@ def test_what_is_not_shown_yet_and_what_never_was_are_asked_for_in_the_same_way(
 
 
 def test_formats_that_there_are_not() -> None:
-    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="ead3")
+    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="marc21")
     assert errors(root) == ["cannotDisseminateFormat"]
-    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "ead3"}
+    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "marc21"}
     for verb in ("ListRecords", "ListIdentifiers"):
         assert errors(get(Shelf(FIVE), verb, metadataPrefix="OAI_DC")) == ["cannotDisseminateFormat"]
 
