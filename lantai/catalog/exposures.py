@@ -83,8 +83,8 @@ def _refresh(connection: Connection, records: Sequence[str]) -> None:
         return
     before = served(connection)
     spans = {record: _spans(record, known, known.applied.get(record)) for record in records}
-    live = [record for record, found in spans.items() if any(one.live for one in found)]
-    contents = dict(_contents(connection, live, known))
+    seen_once = [record for record, found in spans.items() if found or stored.get(record)]
+    contents = dict(_contents(connection, seen_once, known))
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
         new = _told(spans[record], contents.get(record), old)
@@ -105,7 +105,7 @@ def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
 
 
 def _told(spans: Sequence[Seen], content: tuple[str, str] | None, old: Sequence[Span]) -> list[Span]:
-    """A deleted header keeps the sets that the record last had."""
+    """A deleted header keeps the sets of the record, which has content while it is in its package."""
     sets, digest = content or (old[-1].sets if old else "", "")
     return [Span(one.since, one.live, sets, digest if one.live else "") for one in spans]
 
@@ -116,10 +116,8 @@ def _at(spans: Sequence[Span], instant: int) -> Span | None:
 
 
 def _is_late(old: Span | None, new: Span | None) -> bool:
-    """Whether what was shown already is now said to have been other, or to have been so since earlier."""
-    if old is None or new is None:
-        return old is not new
-    return (old.live, old.sets, old.content) != (new.live, new.sets, new.content) or new.since < old.since
+    """Whether what was shown already is now said to have been other, or to have been so since another second."""
+    return old != new
 
 
 def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
