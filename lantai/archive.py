@@ -35,7 +35,7 @@ from .ingest.update import Change, update
 from .messages import _
 from .metadata.xml import legible
 from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
-from .oai import Repository
+from .oai import Brand, Repository
 from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, rebuild
@@ -366,11 +366,12 @@ class Archive:
         """What harvesters are told of this archive, at that address unless the settings name another. Where nobody
         answers for it an address stands that does not exist.
         """
-        settings, identity = self.settings, self.identity
+        settings, identity, oai = self.settings, self.identity, self.settings.oai
         return Repository(
-            name=legible(settings.archive.name) or identity.namespace, base_url=settings.oai.base_url or base_url,
+            name=legible(settings.archive.name) or identity.namespace, base_url=oai.base_url or base_url,
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
-            namespace=identity.namespace, archive=identity.archive, earliest=identity.created,
+            namespace=identity.namespace, archive=identity.archive, earliest=identity.created, friends=oai.friends,
+            brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
         )  # fmt: skip
 
     # -- give back

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 
 from ..errors import LantaiError, StoreUnavailable
 from ..model import RecordId
-from . import exposures, queries
+from . import exposures, queries, shown
 from . import tables as t
 from .database import Database
 from .exposures import TYPE
 from .rows import FONDS, Exposed
+from .shown import Around
 
 _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
 """Datestamps before the moment alone: what comes within its second may still be followed by more of that second."""
@@ -85,6 +86,11 @@ class Exposures:
         with self._database.reading() as connection:
             rows = connection.exec_driver_sql(_ALL if spec is None else _OF_SET, values).all()
             return list(_exposed(connection, rows, described=described))
+
+    def around(self, records: Sequence[RecordId], at: int, *, files: bool) -> Generator[Around]:
+        """See shown.around. One snapshot is held until it ends or is closed."""
+        with self._database.reading() as connection:
+            yield from shown.around(connection, records, at, files=files)
 
     def left(self, limit: int) -> dict[RecordId, int]:
         """Datestamps that cannot be derived, and that the journal was not told of yet."""

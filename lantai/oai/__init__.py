@@ -1,6 +1,7 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
-protocol: an answer to a request, as a pure function of arguments, records and time; tokens: where a list goes on; key:
+protocol: an answer to a request, as a pure function of arguments, records and time; formats: in which records are
+given; plugins: those that others bring; records: what the catalogue has, rendered; tokens: where a list goes on; key:
 what signs them; provider: the same over HTTP; limit: how much one client may ask for; page: what a browser is shown;
 server: the processes that answer.
 """
@@ -17,8 +18,9 @@ from ..model import RecordId
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A record as a harvester sees it. stamp: its datestamp, seconds since 1970 in UTC; live False: it is deleted, and
-    metadata is empty; metadata: the oai_dc element; sets: setSpecs, sorted.
+    """A record as a harvester sees it. stamp: its datestamp, seconds since 1970 in UTC; live False: it is deleted;
+    sets: setSpecs, sorted; metadata: the element of the format asked for, empty where it is deleted or none was asked
+    for.
     """
 
     record: RecordId
@@ -26,6 +28,14 @@ class Item:
     live: bool
     sets: tuple[str, ...]
     metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Of a list: as many items as were asked for; fewer where they are large, but one at least. more: others follow."""
+
+    items: Sequence[Item]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,13 @@ class Records(Protocol):
         """
         ...
 
-    def item(self, record: RecordId, at: int) -> Item | None:
-        """None: there is none, or it was never open: nobody can tell the two apart."""
+    def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
+        """None: there is none, or it was never open: nobody can tell the two apart. prefix: of the format in which it
+        is given; None: in none.
+        """
         ...
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int) -> Sequence[Item]:
+    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None) -> Page:
         """In the order of (datestamp, id), from beyond after on, at most limit."""
         ...
 
@@ -69,9 +81,19 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """What others may show beside our records. url: of an icon; link: where it leads; title: what it says."""
+
+    url: str
+    link: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """What Identify says. namespace: of oai-identifiers, a domain name; archive: its uuid, which tokens are bound to;
-    earliest: the archive's first second, which every archive has and which tells nothing.
+    earliest: the archive's first second, which every archive has and which tells nothing; friends: base URLs of other
+    repositories.
     """
 
     name: str
@@ -80,3 +102,9 @@ class Repository:
     namespace: str
     archive: str
     earliest: datetime
+    friends: tuple[str, ...] = ()
+    brand: Brand | None = None
+
+    def identifier(self, record: RecordId) -> str:
+        """Section 2.4, as oai-identifier has it."""
+        return f"oai:{self.namespace}:{record.removeprefix('urn:uuid:')}"

@@ -16,7 +16,7 @@ from lxml import etree
 
 from lantai.metadata.xml import text
 from lantai.model import RecordId
-from lantai.oai import Item, Repository, Set, Wanted
+from lantai.oai import Item, Page, Repository, Set, Wanted
 from lantai.oai.protocol import respond
 from lantai.oai.tokens import unseal
 
@@ -90,20 +90,23 @@ class Shelf:
         last = {one.record: one for one in sorted(self.looks, key=lambda one: one.stamp) if one.stamp < at}
         return sorted(last.values(), key=lambda one: (one.stamp, one.record))
 
-    def item(self, record: RecordId, at: int) -> Item | None:
+    def item(self, record: RecordId, at: int, prefix: str | None = None) -> Item | None:
         self.asked.append("item")
         return next((one for one in self._shown(at) if one.record == record), None)
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int) -> Sequence[Item]:
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None = None
+    ) -> Page:
         self.asked.append("items")
-        return [
+        found = [
             one
             for one in self._shown(at)
             if (after is None or (one.stamp, one.record) > after)
             and (wanted.since is None or wanted.since <= one.stamp)
             and (wanted.until is None or one.stamp <= wanted.until <= at)
             and (wanted.spec is None or any((spec + ":").startswith(wanted.spec + ":") for spec in one.sets))
-        ][:limit]
+        ]
+        return Page(found[:limit], len(found) > limit)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         self.asked.append("sets")
@@ -211,9 +214,9 @@ def test_the_formats_of_all_of_an_item_and_of_a_deleted_one() -> None:
     shelf = Shelf([item(1, CLOCK - 9), item(2, CLOCK - 9, live=False)])
     for arguments in ({}, {"identifier": oai(1)}, {"identifier": oai(2)}):
         root = get(shelf, "ListMetadataFormats", **arguments)
-        assert texts(root, "metadataPrefix") == ["oai_dc"]
-        assert texts(root, "schema") == ["http://www.openarchives.org/OAI/2.0/oai_dc.xsd"]
-        assert texts(root, "metadataNamespace") == ["http://www.openarchives.org/OAI/2.0/oai_dc/"]
+        assert texts(root, "metadataPrefix") == ["oai_dc", "oai_qdc", "ead3", "mets", "premis"]
+        assert texts(root, "schema")[0] == "http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
+        assert texts(root, "metadataNamespace")[0] == "http://www.openarchives.org/OAI/2.0/oai_dc/"
         assert attributes(root) == {"verb": "ListMetadataFormats", **arguments}
     assert errors(get(shelf, "ListMetadataFormats", identifier=oai(3))) == ["idDoesNotExist"]
 
@@ -587,7 +590,7 @@ def test_what_changes_during_a_harvest_is_not_lost(
         arguments = (("verb", "ListRecords"), ("resumptionToken", token))
     else:
         pytest.fail("the list has no end")
-    shown = shelf.items(Wanted(), clock - lag, None, 99)
+    shown = shelf.items(Wanted(), clock - lag, None, 99).items
     assert errors(root) == ([] if shown else ["noRecordsMatch"])
     assert view == {
         "oai:example.org:" + one.record.removeprefix("urn:uuid:"): (iso(one.stamp), None if one.live else "deleted")
