@@ -104,7 +104,8 @@ def _refresh(connection: Connection, records: Sequence[str], before: int, instan
     known = _known(connection, records)
     if not stored and all(one.shown == "closed" for line in known.lines.values() for one in line):
         return
-    contents = _contents(connection, [one for one in records if _is_ever_live(one, known)], known)
+    seen_once = [one for one in records if one in stored or _spans(one, known, known.applied.get(one))]
+    contents = _contents(connection, seen_once, known)
     changed = set[int]()
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
@@ -118,10 +119,6 @@ def _refresh(connection: Connection, records: Sequence[str], before: int, instan
     days.forget(connection, changed)
 
 
-def _is_ever_live(record: str, known: _Known) -> bool:
-    return any(one.live for one in _spans(record, known, known.applied.get(record)))
-
-
 def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
     created = known.created.get(record)
     if created is None:  # it is no longer in its package
@@ -133,7 +130,7 @@ def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
 def _told(
     record: str, known: _Known, applied: int | None, content: _Content | None, old: Sequence[Span]
 ) -> list[Span]:  # fmt: skip
-    """A deleted header keeps the sets that the record last had."""
+    """A deleted header keeps the sets of the record, which has content while it is in its package."""
     sets = content.sets if content else old[-1].sets if old else ""
     found: list[Span] = []
     for one, above in _beside(_spans(record, known, applied), _lines_above(record, known)):

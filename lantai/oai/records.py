@@ -28,7 +28,11 @@ class Harvest:
 
     def begin(self) -> None:
         """What was given is kept only while it would be given in the same way: call it before any answer."""
-        way = (version("lantai-archive"), self._repository, sorted((one.prefix, one.schema) for one in self._formats.values()))
+        way = (
+            version("lantai-archive"),
+            self._repository,
+            sorted((one.prefix, one.schema) for one in self._formats.values()),
+        )
         self._exposures.begin(hashlib.sha256(repr(way).encode()).hexdigest())
 
     def now(self, clock: datetime) -> int:
