@@ -65,9 +65,9 @@ __all__ = [
     "Found",
     "Held",
     "PackageRow",
-    "Selection",
     "RecordHit",
     "RecordRow",
+    "Selection",
     "Snippet",
 ]
 
