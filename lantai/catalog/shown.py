@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
-from ..access import holding
 from ..digest import Algorithm, Digests
 from ..model import Description, Element, Format, Holdings, PayloadFile, Record, RecordId
-from . import journal
 from .rows import FONDS, UNKNOWN
 from .tables import name_text
 
@@ -21,25 +18,9 @@ LISTED = 1000
 """Files of a record that are listed at most; of more only the counts are told."""
 _TOGETHER = 2000
 """Files that are held in memory at once."""
-_DEEP = 32
-"""Levels above a record that are looked at: those that stand in a circle have no top."""
-
-_ABOVE = f"""
-WITH RECURSIVE up (record, above, depth) AS (
-  SELECT r.id, p.parent, 1 FROM records r JOIN places p ON p.record = r.key AND p.hierarchy = :fonds
-  WHERE r.id IN (SELECT value FROM json_each(:records)) AND p.parent IS NOT NULL
-  UNION ALL
-  SELECT up.record, p.parent, up.depth + 1 FROM up JOIN records r ON r.id = up.above
-  JOIN places p ON p.record = r.key AND p.hierarchy = :fonds
-  WHERE p.parent IS NOT NULL AND up.depth < {_DEEP}
-)
-SELECT up.record, up.above, r.level, r.title, p.reference_code FROM up JOIN records r ON r.id = up.above
-LEFT JOIN places p ON p.record = r.key AND p.hierarchy = :fonds
-WHERE EXISTS (
-  SELECT 1 FROM exposures e
-  WHERE e.record = up.above AND e.live AND e.since < :at AND (e.until IS NULL OR e.until >= :at)
-)
-ORDER BY up.record, up.depth
+_NAMED = """
+SELECT r.id, r.level, r.title, p.reference_code FROM records r
+LEFT JOIN places p ON p.record = r.key AND p.hierarchy = ? WHERE r.id IN (SELECT value FROM json_each(?))
 """
 _SIZES = """
 SELECT r.id, r.key, r.files, r.id = p.id AND r.files = p.files AS alone, p.key AS package, p.bytes
@@ -63,49 +44,13 @@ WHERE f.record = :record GROUP BY 1 ORDER BY 1
 _OF_PACKAGE = "SELECT puid, files FROM package_formats WHERE package = ? ORDER BY puid"
 
 
-class Around(NamedTuple):
-    """Of a record. above: the nearest first, of each level, title and reference code; holdings None: its files are not
-    open, or were not asked for.
-    """
-
-    record: RecordId
-    above: tuple[Record, ...]
-    holdings: Holdings | None
-
-
-def around(connection: Connection, records: Sequence[RecordId], at: int, *, files: bool) -> Iterator[Around]:
-    """In the order of records, with bounded memory, read as far as it is consumed. at: a responseDate, in seconds since
-    1970. files: with those of each whose files are open then.
-    """
-    over = above(connection, records, at)
-    opened = open_at(connection, records, at) if files else frozenset[RecordId]()
-    held = holdings(connection, [one for one in records if one in opened])
-    waiting = next(held, None)
-    for record in records:
-        mine = None
-        if waiting is not None and waiting[0] == record:
-            mine, waiting = waiting[1], next(held, None)
-        yield Around(record, over.get(record, ()), mine)
-
-
-def above(connection: Connection, records: Sequence[RecordId], at: int) -> Mapping[RecordId, tuple[Record, ...]]:
-    """The records above each in its fonds that are themselves live in an answer of that second."""
-    found: defaultdict[RecordId, dict[RecordId, Record]] = defaultdict(dict)
-    values = {"records": json.dumps(records), "fonds": FONDS, "at": at}
-    for record, id, level, title, code in connection.exec_driver_sql(_ABOVE, values):
+def named(connection: Connection, records: Collection[str]) -> Mapping[str, Record]:
+    """Of each that is known, level, title and reference code alone."""
+    found: dict[str, Record] = {}
+    for id, level, title, code in connection.exec_driver_sql(_NAMED, (FONDS, json.dumps(sorted(records)))):
         said = [Element("dc.title", title)] + ([Element("isadg.reference_code", code)] if code else [])
-        found[record].setdefault(id, Record(id, None, Description(level, tuple(said))))
-    return {record: tuple(each.values()) for record, each in found.items()}
-
-
-def open_at(connection: Connection, records: Sequence[RecordId], at: int) -> frozenset[RecordId]:
-    """Those of which more is open than their description, in an answer of that second: what is decided within it is not
-    seen yet, as with datestamps.
-    """
-    parents = journal.parents(connection, records)
-    own = journal.decisions(connection, parents)
-    instant = datetime.fromtimestamp(max(at - 1, 0), UTC)
-    return frozenset(one for one in records if holding(journal.line(one, parents, own), instant) == "open")
+        found[id] = Record(id, None, Description(level, tuple(said)))
+    return found
 
 
 def holdings(connection: Connection, records: Sequence[RecordId]) -> Iterator[tuple[RecordId, Holdings]]:

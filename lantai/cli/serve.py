@@ -50,8 +50,9 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         formats = plugins.formats()
         _warn(archive, host)
         listening = server.listen(host, port)
+        url = _url(listening, host)
+        Harvest(archive.catalog, archive.repository(url), formats).begin()
     limit = Limit(archive.settings.oai.requests_per_minute)
-    url = _url(listening, host)
 
     @contextmanager
     def opened() -> Iterator[Application]:

@@ -140,11 +140,9 @@ def element(
     record: Record, holdings: Holdings | None, *, at: datetime, agency: str, oai: str, ead: str, dc: str, premis: str
 ) -> Iterator[bytes]:
     """One record. holdings None: its files are not open; at: since when it looks so; agency: who keeps it; oai: its
-    oai-identifier; ead: where its EAD is asked for; dc, premis: elements; that of PREMIS tells how many files there are
-    where they are too many to be listed.
+    oai-identifier; dc: an element; ead, premis: where the same is asked for in these.
     """
     listed = holdings.listed if holdings else ()
-    is_counted = holdings is not None and holdings.are_counted
     label = attribute(record.description.title)
     yield (
         f'<mets xmlns="{NAMESPACE}" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -153,19 +151,33 @@ def element(
         f'<metsHdr LASTMODDATE="{datetime_of(at)}"><agent ROLE="CUSTODIAN" TYPE="ORGANIZATION">'
         f'<name>{text(agency)}</name></agent><altRecordID TYPE="OAI">{text(oai)}</altRecordID></metsHdr>\n'
         f'<dmdSec ID="dmd-1"><mdWrap MDTYPE="DC"><xmlData>{dc}</xmlData></mdWrap></dmdSec>\n'
-        f'<dmdSec ID="dmd-2"><mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(ead)} MDTYPE="EAD" '
-        'MDTYPEVERSION="3" MIMETYPE="text/xml"/></dmdSec>\n'
+        f'<dmdSec ID="dmd-2">{_elsewhere(ead, "EAD", "3")}</dmdSec>\n'
+        f'<amdSec ID="amd-1"><techMD ID="tech-1">{_elsewhere(premis, "PREMIS", "3.0")}</techMD></amdSec>\n'
     ).encode()
-    if is_counted:
-        wrapped = f'<techMD ID="tech-1"><mdWrap MDTYPE="PREMIS"><xmlData>{premis}</xmlData></mdWrap></techMD>'
-        yield f'<amdSec ID="amd-1">{wrapped}</amdSec>\n'.encode()
     if listed:
         yield f'<fileSec><fileGrp USE="original">\n{"".join(map(_own_file, listed))}</fileGrp></fileSec>\n'.encode()
-    admid = ' ADMID="tech-1"' if is_counted else ""
     yield (
-        f'<structMap TYPE="LOGICAL"><div TYPE="{record.description.level}" LABEL={label} DMDID="dmd-1 dmd-2"{admid}>\n'
-        f"{''.join(map(_own_division, listed))}</div></structMap>\n</mets>\n"
+        f'<structMap TYPE="LOGICAL"><div TYPE="{record.description.level}" LABEL={label} DMDID="dmd-1 dmd-2" '
+        f'ADMID="tech-1">\n{"".join(map(_own_division, listed))}{_counts(holdings)}</div></structMap>\n</mets>\n'
     ).encode()
+
+
+def _elsewhere(link: str, kind: str, version: str) -> str:
+    return (
+        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(link)} MDTYPE="{kind}" '
+        f'MDTYPEVERSION="{version}" MIMETYPE="text/xml"/>'
+    )
+
+
+def _counts(holdings: Holdings | None) -> str:
+    """In the place of files that are too many to be listed."""
+    if holdings is None or not holdings.are_counted:
+        return ""
+    formats = "".join(
+        f'<div TYPE="format" LABEL={attribute(f"{puid}: {count} files")}/>\n'
+        for puid, count in holdings.formats.items()
+    )
+    return f'<div TYPE="files" LABEL="{holdings.files} files, {holdings.bytes} bytes">\n{formats}</div>\n'
 
 
 def _own_file(file: PayloadFile) -> str:

@@ -8,7 +8,7 @@ server: the processes that answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -32,9 +32,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Of a list: as many items as were asked for; fewer where they are large, but one at least. more: others follow."""
+    """Of a list: as many rows as were asked for; fewer where they are large, but one at least. last: (datestamp, id) of
+    the last one; more: others follow.
+    """
 
-    items: Sequence[Item]
+    rows: Sequence[bytes]
+    last: tuple[int, str] | None
     more: bool
 
 
@@ -71,8 +74,17 @@ class Records(Protocol):
         """
         ...
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None) -> Page:
-        """In the order of (datestamp, id), from beyond after on, at most limit."""
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
+        """In the order of (datestamp, id), from beyond after on, at most limit. row: what is given of an item: of one
+        prefix always by the same function, so that what was given once may be kept.
+        """
+        ...
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        """How many items there are. None: that is not known."""
         ...
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:

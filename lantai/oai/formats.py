@@ -80,7 +80,7 @@ def _ead3(shown: Shown) -> str:
 def _mets(shown: Shown) -> str:
     told = mets.element(
         shown.record, shown.holdings, at=shown.since, agency=shown.agency, oai=shown.oai, ead=shown.link("ead3"),
-        dc=_dc(shown), premis=_premis(shown) if shown.holdings and shown.holdings.are_counted else "",
+        dc=_dc(shown), premis=shown.link("premis"),
     )  # fmt: skip
     return b"".join(told).decode()
 

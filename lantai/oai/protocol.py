@@ -41,10 +41,10 @@ def respond(
         asked = _Asked(given, records, repository, at, int(now.timestamp()), key, page_size, token_ttl, formats)
         body = _ANSWERS[given["verb"]](asked)
     except Refused as refused:
-        body = _joined(_fill('<error code="%s">%s</error>\n', code, why) for code, why in refused.errors)
+        body = _joined(_fill('<error code="%s">%s</error>\n', code, why) for code, why in refused.errors).encode()
     # Section 3.2: after badVerb and badArgument, which read raises and nothing else does, no attributes.
     echo = _joined(_fill(' %s="%s"', name, value) for name, value in given.items() if echoed(name, value))
-    return _fill(_RESPONSE, _stamp(at), echo, repository.base_url, body).encode()
+    return b"".join((_fill(_RESPONSE, _stamp(at), echo, repository.base_url).encode(), body, b"</OAI-PMH>\n"))
 
 
 _RESPONSE = """\
@@ -53,7 +53,6 @@ _RESPONSE = """\
 xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/ http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd">
 <responseDate>%s</responseDate>
 <request%s>%s</request>
-%s</OAI-PMH>
 """
 
 
@@ -257,32 +256,36 @@ def _get_record(asked: _Asked) -> _Xml:
     return _fill("<GetRecord>\n%s</GetRecord>\n", _record(asked.repository, item))
 
 
-def _list_identifiers(asked: _Asked) -> _Xml:
-    return _fill("<ListIdentifiers>\n%s</ListIdentifiers>\n", _listed(asked, _header, is_rendered=False))
+def _list_identifiers(asked: _Asked) -> bytes:
+    return _listed(asked, "ListIdentifiers", _header, is_rendered=False)
 
 
-def _list_records(asked: _Asked) -> _Xml:
-    return _fill("<ListRecords>\n%s</ListRecords>\n", _listed(asked, _record, is_rendered=True))
+def _list_records(asked: _Asked) -> bytes:
+    return _listed(asked, "ListRecords", _record, is_rendered=True)
 
 
-def _listed(asked: _Asked, row: Callable[[Repository, Item], _Xml], *, is_rendered: bool) -> _Xml:
+def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *, is_rendered: bool) -> bytes:
     here = _here(asked)
     if here.prefix not in asked.formats:
         raise Refused(_NO_FORMAT)
     until = second(here.until, end=True)
     wanted = Wanted(second(here.since), None if until is None else min(until, asked.at), here.spec)
     # A set that is unknown, closed or empty is asked for like any other: nothing tells them apart.
-    after, prefix = here.last if here.cursor else None, here.prefix if is_rendered else None
-    found = asked.records.items(wanted, asked.at, after, asked.page_size, prefix)
-    if not found.items:
+    found = asked.records.items(
+        wanted, asked.at, here.last if here.cursor else None, asked.page_size, here.prefix if is_rendered else None,
+        lambda item: row(asked.repository, item).encode(),
+    )  # fmt: skip
+    if found.last is None:
         # Of a resumed list too: the items that were left have got datestamps after its until, or left its set. The
         # token is good and the list is at its end, but the schema has no empty list. Nothing is lost: what left this
         # list has a newer datestamp, which the next harvest sees.
         raise Refused(("noRecordsMatch", "No records match."))
-    rows = _joined([row(asked.repository, one) for one in found.items])
-    last = found.items[-1]
-    onward = replace(here, last=(last.stamp, last.record), cursor=here.cursor + len(found.items))
-    return _joined((rows, _resumption(asked, here, onward if found.more else None)))
+    onward = None
+    if found.more:
+        size = here.size if here.cursor else asked.records.size(wanted, asked.at)
+        onward = replace(here, last=found.last, cursor=here.cursor + len(found.rows), size=size)
+    end = f"{_resumption(asked, here, onward)}</{verb}>\n"
+    return b"".join((f"<{verb}>\n".encode(), *found.rows, end.encode()))
 
 
 def _here(asked: _Asked) -> Token:
@@ -291,7 +294,15 @@ def _here(asked: _Asked) -> Token:
     text = given("resumptionToken")
     if text is None:
         return Token(
-            asked.given["verb"], given("metadataPrefix"), given("set"), given("from"), given("until"), (0, ""), 0, 0
+            asked.given["verb"],
+            given("metadataPrefix"),
+            given("set"),
+            given("from"),
+            given("until"),
+            (0, ""),
+            0,
+            None,
+            0,
         )
     try:
         token = unseal(text, asked.key, asked.repository.archive, asked.clock)
@@ -304,15 +315,18 @@ def _here(asked: _Asked) -> Token:
 
 def _resumption(asked: _Asked, here: Token, onward: Token | None) -> _Xml:
     """Section 3.5. onward: where the next page begins, if there is one. The last page of a list in pages has an empty
-    resumptionToken; a list in one page has none. completeListSize gets its place here.
+    resumptionToken; a list in one page has none. completeListSize is what it was when the list began.
     """
     cursor = str(here.cursor)
+    size = (onward or here).size
+    told = _Xml() if size is None else _fill(' completeListSize="%s"', str(size))
     if onward is None:
-        return _fill('<resumptionToken cursor="%s"/>\n', cursor) if here.cursor else _Xml()
+        return _fill('<resumptionToken%s cursor="%s"/>\n', told, cursor) if here.cursor else _Xml()
     onward = replace(onward, expires=asked.clock + asked.token_ttl)
     return _fill(
-        '<resumptionToken expirationDate="%s" cursor="%s">%s</resumptionToken>\n',
+        '<resumptionToken expirationDate="%s"%s cursor="%s">%s</resumptionToken>\n',
         _stamp(onward.expires),
+        told,
         cursor,
         seal(onward, asked.key, asked.repository.archive),
     )
@@ -358,11 +372,11 @@ def _record(repository: Repository, item: Item) -> _Xml:
     return _fill("<record>\n%s<metadata>%s</metadata>\n</record>\n", header, _Xml(item.metadata))
 
 
-_ANSWERS: Mapping[str, Callable[[_Asked], _Xml]] = {
-    "Identify": _identify,
-    "ListMetadataFormats": _list_metadata_formats,
-    "ListSets": _list_sets,
-    "GetRecord": _get_record,
+_ANSWERS: Mapping[str, Callable[[_Asked], bytes]] = {
+    "Identify": lambda asked: _identify(asked).encode(),
+    "ListMetadataFormats": lambda asked: _list_metadata_formats(asked).encode(),
+    "ListSets": lambda asked: _list_sets(asked).encode(),
+    "GetRecord": lambda asked: _get_record(asked).encode(),
     "ListIdentifiers": _list_identifiers,
     "ListRecords": _list_records,
 }

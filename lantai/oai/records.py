@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 
-from ..catalog import Catalog, Exposed
-from ..model import Holdings, Record, RecordId
+from lxml import etree
+
+from ..catalog import Catalog, Exposed, Selection
+from ..model import Record, RecordId
 from . import Item, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 
 _ALWAYS = 2**62
 """A datestamp that is later than any."""
-_ENOUGH = 10_000
-"""Files after which a page ends, so that no answer grows with what records hold."""
-_COUNTED = 50
-"""So many files are counted in the time in which one is listed."""
 
 
 class Harvest:
@@ -27,67 +26,66 @@ class Harvest:
         self._repository = repository
         self._formats = formats
 
+    def begin(self) -> None:
+        """What was given is kept only while it would be given in the same way: call it before any answer."""
+        way = (
+            version("lantai-archive"),
+            self._repository,
+            sorted((one.prefix, one.schema) for one in self._formats.values()),
+        )
+        self._exposures.begin(hashlib.sha256(repr(way).encode()).hexdigest())
+
     def now(self, clock: datetime) -> int:
         return self._exposures.served(int(clock.astimezone(UTC).timestamp()))
 
     def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
-        found = self._exposures.one(record, at)
-        return self._page([found], at, prefix)[0] if found else None
+        form = self._formats[prefix] if prefix else None
+        found = self._exposures.one(record, at, described=form is not None, files=bool(form and form.files))
+        return self._item(found, form) if found else None
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None) -> Page:
-        found = self._exposures.some(
-            first=wanted.since or 0, last=_ALWAYS if wanted.until is None else wanted.until, spec=wanted.spec, at=at,
-            after=after or (-1, ""), limit=limit + 1, described=prefix is not None,
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
+        form = self._formats[prefix] if prefix else None
+
+        def make(one: Exposed) -> tuple[bytes, str]:
+            item = self._item(one, form)
+            return row(item), digest(item.metadata) if item.metadata else ""
+
+        found, more = self._exposures.page(
+            _part(wanted), at=at, after=after or (-1, ""), limit=limit, prefix=prefix or "",
+            files=bool(form and form.files), make=make,
         )  # fmt: skip
-        items = self._page(found[:limit], at, prefix)
-        return Page(items, len(items) < len(found))
+        last = (found[-1][1], found[-1][0]) if found else None
+        return Page([one[2] for one in found], last, more)
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        return self._exposures.size(_part(wanted), at)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         return [Set(spec, _name(spec, title), "") for spec, title in self._exposures.sets(at, after, limit)]
 
-    def _page(self, found: Sequence[Exposed], at: int, prefix: str | None) -> list[Item]:
-        """Not all of found where it has too many files."""
-        if prefix is None:
-            return [_item(one, "") for one in found]
-        form, items, files = self._formats[prefix], list[Item](), 0
-        with closing(self._around(found, at, form)) as each:
-            for one, above, holdings in each:
-                items.append(_item(one, self._rendered(form, one, above, holdings)))
-                files += _weight(holdings)
-                if files >= _ENOUGH:
-                    break
-        return items
-
-    def _around(
-        self, found: Sequence[Exposed], at: int, form: Format
-    ) -> Generator[tuple[Exposed, tuple[Record, ...], Holdings | None]]:
-        live = [one.id for one in found if one.record is not None]
-        with closing(self._exposures.around(live, at, files=form.files)) as around:
-            for one in found:
-                if one.record is None:
-                    yield one, (), None
-                else:
-                    _record, above, holdings = next(around)
-                    yield one, above, holdings
-
-    def _rendered(self, form: Format, one: Exposed, above: tuple[Record, ...], holdings: Holdings | None) -> str:
-        if one.record is None:
-            return ""
-        told = Record(one.id, None, one.record.description)
-        here = self._repository
-        shown = Shown(told, above, holdings, one.since, here.identifier(one.id), here.base_url, here.name)
-        try:
-            return form.render(shown)
-        except Exception as error:
-            raise RuntimeError(f"{one.id} cannot be given as {form.prefix}") from error
+    def _item(self, one: Exposed, form: Format | None) -> Item:
+        metadata = ""
+        if form is not None and one.record is not None:
+            told, here = Record(one.id, None, one.record.description), self._repository
+            shown = Shown(told, one.above, one.holdings, one.since, here.identifier(one.id), here.base_url, here.name)
+            try:
+                metadata = form.render(shown)
+            except Exception as error:
+                raise RuntimeError(f"{one.id} cannot be given as {form.prefix}") from error
+        return Item(one.id, one.since, one.live, one.sets, metadata)
 
 
-def _item(found: Exposed, metadata: str) -> Item:
-    return Item(found.id, found.since, found.live, found.sets, metadata)
+def digest(metadata: str) -> str:
+    """SHA-256 of its exclusive canonical form (https://www.w3.org/TR/xml-exc-c14n/), in hexadecimal digits."""
+    canonical = etree.tostring(etree.fromstring(metadata), method="c14n", exclusive=True)
+    return hashlib.sha256(canonical).hexdigest()
 
 
-def _weight(holdings: Holdings | None) -> int:
-    return 0 if holdings is None else len(holdings.listed) or holdings.files // _COUNTED
+def _part(wanted: Wanted) -> Selection:
+    return Selection(wanted.since or 0, _ALWAYS if wanted.until is None else wanted.until, wanted.spec or "")
 
 
 def _name(spec: str, title: str | None) -> str:

@@ -95,18 +95,26 @@ class Shelf:
         return next((one for one in self._shown(at) if one.record == record), None)
 
     def items(
-        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None = None
-    ) -> Page:
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
         self.asked.append("items")
-        found = [
+        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        some = found[:limit]
+        last = (some[-1].stamp, some[-1].record) if some else None
+        return Page([row(one) for one in some], last, len(found) > limit)
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        return len(self._wanted(wanted, at))
+
+    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
+        return [
             one
             for one in self._shown(at)
-            if (after is None or (one.stamp, one.record) > after)
-            and (wanted.since is None or wanted.since <= one.stamp)
+            if (wanted.since is None or wanted.since <= one.stamp)
             and (wanted.until is None or one.stamp <= wanted.until <= at)
             and (wanted.spec is None or any((spec + ":").startswith(wanted.spec + ":") for spec in one.sets))
         ]
-        return Page(found[:limit], len(found) > limit)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         self.asked.append("sets")
@@ -372,7 +380,7 @@ def test_identifiers_that_do_not_exist(identifier: str) -> None:
     root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="oai_dc")
     assert errors(root) == ["idDoesNotExist"]
     assert attributes(root).get("identifier", identifier) == identifier
-    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="ead3")
+    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="marc21")
     assert errors(root) == ["idDoesNotExist", "cannotDisseminateFormat"]
     assert shelf.asked == (["item"] * 3 if identifier == oai(9) else [])  # for the others no statement is run
 
@@ -394,9 +402,9 @@ def test_what_is_not_shown_yet_and_what_never_was_are_asked_for_in_the_same_way(
 
 
 def test_formats_that_there_are_not() -> None:
-    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="ead3")
+    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="marc21")
     assert errors(root) == ["cannotDisseminateFormat"]
-    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "ead3"}
+    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "marc21"}
     for verb in ("ListRecords", "ListIdentifiers"):
         assert errors(get(Shelf(FIVE), verb, metadataPrefix="OAI_DC")) == ["cannotDisseminateFormat"]
 
