@@ -17,6 +17,7 @@ from typing import Any
 from lxml import etree
 
 from lantai.catalog import FONDS, Catalog
+from lantai.digest import Digests
 from lantai.metadata.elements import description
 from lantai.model import (
     Agent,
@@ -25,9 +26,12 @@ from lantai.model import (
     Entry,
     EntryKind,
     Event,
+    FileId,
+    Format,
     Level,
     Package,
     PackageId,
+    PayloadFile,
     Place,
     Record,
     RecordId,
@@ -42,6 +46,7 @@ from tests.integration.schemas import judged
 
 BEGIN = 1_800_000_000.0
 WANG = Agent("urn:uuid:00000000-0000-5000-8000-000000000001", "person", "王芳")
+JPEG = Format("fmt/43", "JPEG", "1.01", "image/jpeg", "byte match at 0", "", "siegfried 1.11.2", "PRONOM v125")
 NAMESPACE = "example.org"
 REPOSITORY = Repository(
     "云岭县档案馆", "https://example.org/oai", ("a@example.org",), NAMESPACE, "00000000-0000-7000-8000-000000000000",
@@ -60,8 +65,8 @@ class Archive:
             new.backup(old)
         self.clock = BEGIN + chance.random()
         self.truth = Truth()
-        self.packages: dict[str, tuple[Package, list[str]]] = {}
-        """With the contents of earlier versions."""
+        self.packages: dict[str, tuple[Package, list[PayloadFile], list[str]]] = {}
+        """With its files, and the contents of earlier versions."""
         self.chains: dict[str, list[list[Entry]]] = {"here": [], "there": []}
         self.waiting: list[Entry] = []
         """What the other home entered and has not brought yet."""
@@ -83,7 +88,8 @@ class Archive:
     def said(self, level: Level) -> Said:
         self.made += 1
         code = self.chance.choice(["", "", f"Z({self.made})"])
-        return Said(f"第{self.made}件。", level, self.chance.choice(list(TYPES)), code)
+        files = tuple(f"照{self.made}-{number}。" for number in range(self.chance.choice([0, 0, 1, 2])))
+        return Said(f"第{self.made}件。", level, self.chance.choice(list(TYPES)), code, files)
 
     def ingest(self, shown: Shown, since: float, parts: int) -> None:
         began, id = self.clock, self.urn()
@@ -102,7 +108,7 @@ class Archive:
     def update(self, id: str, *, drop: bool = False) -> None:
         """The next version: the files alone, or the descriptions of some, with one more part, or one part less."""
         began, truth = self.clock, self.truth
-        package, _earlier = self.packages[id]
+        package, _files, _earlier = self.packages[id]
         mine = [one.id for one in package.records]
         told = [(one, truth.parent[one], truth.said[one]) for one in mine]
         leaves = [one for one in mine[1:] if one not in truth.parent.values()]
@@ -116,25 +122,32 @@ class Archive:
             changed = self.chance.randrange(len(told))
             one, parent, said = told[changed]
             new = self.said(said.level)
-            keeps = self.chance.choice([{}, {"code": said.code, "type": said.type}, {"title": said.title}])
-            told[changed] = (one, parent, replace(new, **keeps))  # type: ignore[arg-type]
+            kept = self.chance.choice([("files",), ("files", "code", "type"), ("title",), ("title", "level", "code", "type")])
+            told[changed] = (one, parent, replace(new, **{name: getattr(said, name) for name in kept}))
         self._version(replace(package, content=self.urn()), told, began)
 
     def _version(self, package: Package, told: list[tuple[str, str | None, Said]], began: float) -> None:
         id = package.id
         number = len(package.versions) + 1
-        records = [Record(RecordId(one), id, description(said.level, _elements(said))) for one, _parent, said in told]
+        paths = {one: self._path(one, {one: parent for one, parent, _said in told}) for one, _parent, _said in told}
+        records = [
+            Record(RecordId(one), id, description(said.level, _elements(said)), (paths[one],) if parent else ())
+            for one, parent, said in told
+        ]
+        files = [
+            _file(id, f"{paths[one]}/{name}".lstrip("/")) for one, _parent, said in told for name in said.files
+        ]  # fmt: skip
         places = [
             Place(RecordId(one), FONDS, RecordId(parent) if parent else None, position, said.code or None)
             for position, (one, parent, said) in enumerate(told)
         ]
         version = Version(number, at(began), WANG.name, "")
         new = replace(package, versions=(*package.versions, version), records=tuple(records), places=tuple(places))
-        _before, earlier = self.packages.get(id, (None, []))
+        earlier = self.packages[id][2] if id in self.packages else []
         with self.catalog.writing() as writing:
-            writing.index(new, [], earlier=earlier)
+            writing.index(new, files, earlier=earlier)
             self._meanwhile()
-        self.packages[id] = (new, [*earlier, new.content])
+        self.packages[id] = (new, files, [*earlier, new.content])
         kept = {one for one, _parent, _said in told}
         for one in [record.id for record in package.records if record.id not in kept]:
             self.truth.leave(one)
@@ -143,6 +156,11 @@ class Archive:
         if number == 1:
             self.truth.decisions[id].append(new.access)
         self._changed()
+
+    def _path(self, record: str, parents: Mapping[str, str | None]) -> str:
+        """Of a part its folder, in that of the part above it."""
+        above = parents[record]
+        return "" if above is None else f"{self._path(above, parents)}/夹{int(record[-4:], 16)}".lstrip("/")
 
     def decision(self, record: str, shown: Shown, since: float, *, alone: bool) -> Entry:
         """alone: by somebody who does not know of any other."""
@@ -214,7 +232,7 @@ class Archive:
         self.truth.look(max(self.clock, self.answered))
         pairs = [(name.rstrip("_"), value) for name, value in arguments.items()]
         answer = respond(
-            pairs, Harvest(self.catalog), repository=REPOSITORY, now=now, key=bytes(32), page_size=page_size,
+            pairs, Harvest(self.catalog, REPOSITORY), repository=REPOSITORY, now=now, key=bytes(32), page_size=page_size,
             token_ttl=1 << 30,
         )  # fmt: skip
         said = answer.decode().partition("</request>")[2]
@@ -233,8 +251,8 @@ class Archive:
         with Catalog.open(f"sqlite:///{path}", durable=False) as new:
             packages = list(self.packages.values())
             self.chance.shuffle(packages)
-            for package, earlier in packages:
-                new.index(package, [], earlier=earlier)
+            for package, files, earlier in packages:
+                new.index(package, files, earlier=earlier)
             for writer, segments in sorted(self.chains.items(), reverse=self.chance.random() < 0.5):
                 with new.writing() as writing:
                     for number, entries in enumerate(segments, 1):
@@ -245,6 +263,11 @@ class Archive:
 
 def _elements(said: Said) -> list[Element]:
     return [Element("dc.title", said.title), *([Element("dc.type", said.type)] if said.type else [])]
+
+
+def _file(package: str, path: str) -> PayloadFile:
+    id = uuid.uuid5(uuid.UUID(package.removeprefix("urn:uuid:")), path).urn
+    return PayloadFile(FileId(id), path, path, Digests(10, {"sha256": f"{len(path):064x}"}), (JPEG,), None)
 
 
 def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:

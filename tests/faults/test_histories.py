@@ -22,6 +22,7 @@ from lxml import etree
 
 from lantai.catalog import Catalog
 from lantai.model import Shown
+from lantai.oai.formats import FORMATS
 from tests.faults.archive_in_time import NAMESPACE, OAI, Archive, second
 from tests.faults.truth import Look
 
@@ -42,20 +43,36 @@ View = dict[str, Row]
 
 
 def rows_of(root: etree._Element) -> View:
-    """What a page lists, by record."""
+    """What a page of oai_dc lists, by record."""
+    titles = {
+        one.findtext(f"{OAI}header/{OAI}identifier"): one.findtext(f"{OAI}metadata/*/{TITLE}") or ""
+        for one in root.iter(f"{OAI}record")
+    }
+    return {record: Row(row.stamp, Look(titles[name(record)], row.look.sets)) for record, row in headers(root).items()}
+
+
+def headers(root: etree._Element) -> View:
+    """In their order; title: "live" or ""."""
     found: View = {}
     for header in root.iter(f"{OAI}header"):
-        above = header.getparent()
-        assert above is not None
-        name = header.findtext(f"{OAI}identifier") or ""
-        record = "urn:uuid:" + name.removeprefix(f"oai:{NAMESPACE}:")
-        title = next((one.text or "" for one in above.iter(TITLE)), "") if above.tag == f"{OAI}record" else ""
-        if above.tag == f"{OAI}record":
-            assert bool(title) != (header.get("status") == "deleted")
-        sets = frozenset(one.text or "" for one in header.findall(f"{OAI}setSpec"))
+        is_live = header.get("status") != "deleted"
+        assert header.getparent().find(f"{OAI}metadata") is not None or not is_live  # type: ignore[union-attr]
+        identifier = header.findtext(f"{OAI}identifier") or ""
+        assert identifier.startswith(f"oai:{NAMESPACE}:")
+        record = "urn:uuid:" + identifier.rpartition(":")[2]
         assert record not in found, "listed twice on a page"
-        found[record] = Row(second(header.findtext(f"{OAI}datestamp")), Look(title, sets))
+        sets = frozenset(one.text or "" for one in header.findall(f"{OAI}setSpec"))
+        found[record] = Row(second(header.findtext(f"{OAI}datestamp")), Look("live" if is_live else "", sets))
     return found
+
+
+def told_by(root: etree._Element) -> dict[str, bytes]:
+    """What stands in the metadata of a page, by record, as it would be kept."""
+    return {
+        one.findtext(f"{OAI}header/{OAI}identifier") or "": etree.tostring(inside, method="c14n", exclusive=True)
+        for one in root.iter(f"{OAI}record")
+        for inside in one.iterfind(f"{OAI}metadata/*")
+    }
 
 
 def nothing() -> None:
@@ -93,7 +110,7 @@ def listed(
         token = root.findtext(f".//{OAI}resumptionToken")
         if not token:
             return found, first
-        assert len(page) == page_size
+        assert 0 < len(page) <= page_size
         between()
         root = archive.ask(page_size, verb="ListRecords", resumptionToken=token)
 
@@ -109,6 +126,8 @@ class History:
     lazy: Harvester = field(init=False)
     last: tuple[int, View] = (0, {})
     """The whole list, when it was looked at last, and its responseDate."""
+    told: dict[tuple[str, str, int], bytes] = field(default_factory=dict)
+    """The metadata of each record by format and datestamp."""
 
     def __post_init__(self) -> None:
         self.eager, self.lazy = Harvester(self.archive), Harvester(self.archive)
@@ -240,6 +259,7 @@ class History:
         self.met["seen live"] += len(live)
         self.met["seen deleted"] += len(deleted)
         self._one_by_one(whole)
+        self._by_format(whole)
         self._by_set(whole)
         self._as_before(second(date), whole)
 
@@ -251,6 +271,16 @@ class History:
                 assert rows_of(root) == {record: whole[record]}
             else:
                 assert [one.get("code") for one in root.iter(f"{OAI}error")] == ["idDoesNotExist"]
+
+    def _by_format(self, whole: View) -> None:
+        """In each the same records, and under one datestamp the same is said of one."""
+        for prefix in self.chance.sample(sorted(FORMATS), 2):
+            root = self.archive.ask(1000, verb="ListRecords", metadataPrefix=prefix)
+            stamps = {record: row.stamp for record, row in whole.items()}
+            assert {record: row.stamp for record, row in headers(root).items()} == stamps
+            for identifier, said in told_by(root).items():
+                key = prefix, identifier, stamps["urn:uuid:" + identifier.rpartition(":")[2]]
+                assert self.told.setdefault(key, said) == said, f"{prefix} says another thing"
 
     def _by_set(self, whole: View) -> None:
         """Each set holds the records that name it, and there are no others; a node's title is told while it is open."""

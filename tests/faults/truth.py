@@ -19,12 +19,13 @@ _STRICTNESS: Sequence[Shown] = ("closed", "description", "open")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The description of a record; code: "": it has none."""
+    """Of a record: its description, and the names of its files. code: "": it has none."""
 
     title: str
     level: Level
     type: str
     code: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Look:
 @dataclass
 class Truth:
     """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
-    ever_open: those that were open at any second up to now, or might have been; shown: those that an answer showed
-    live.
+    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown: those
+    that an answer showed live.
     """
 
     created: dict[str, float] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Truth:
     ever_sets: defaultdict[str, set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
     ever_above: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     ever_open: set[str] = field(default_factory=set)
+    ever_full: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
 
     def describe(self, record: str, parent: str | None, created: float, said: Said) -> None:
@@ -69,11 +71,14 @@ class Truth:
             one = self.parent.get(one)
 
     def is_open(self, record: str, instant: float) -> bool:
+        return self._shown(record, instant) != "closed"
+
+    def _shown(self, record: str, instant: float) -> Shown:
         if record not in self.created or instant < self.created[record]:
-            return False
+            return "closed"
         if any(self._is_withdrawn(one, instant) for one in self.line(record)):
-            return False
-        return self._access(record, instant) != "closed"
+            return "closed"
+        return self._access(record, instant)
 
     def _access(self, record: str, instant: float) -> Shown:
         taken = [one for one in self.decisions[record] if one.at.timestamp() <= instant]
@@ -114,23 +119,27 @@ class Truth:
         return found
 
     def look(self, now: float) -> None:
-        """Note what is open now, or was at any time by what is known now. To be called whenever something changed."""
+        """Note what is open now, or was at any time by what is known now. To be called whenever something changed; while
+        the clock is set back, with the newest responseDate, since from then on counts what is decided.
+        """
         for record in self.created:
             self.ever_sets[record].add(self.sets(record))
             self.ever_above[record] |= {*self.line(record)}
-            if record not in self.ever_open:
-                # While the clock is set back, what is decided counts from the newest answer on.
+            if record not in self.ever_full:
                 some = (one for one in {now, *self.instants(record)} if one <= max(now, self.created[record]))
-                if any(self.is_open(record, one) for one in some):
-                    self.ever_open.add(record)
+                shown = {self._shown(record, one) for one in some}
+                self.ever_open |= {record} if shown & {"open", "description"} else set()
+                self.ever_full |= {record} if "open" in shown else set()
 
     def secrets(self) -> set[str]:
-        """What no answer may say: ids, titles and codes of records that were never open. The code of a node, or its id,
-        names the sets of what stands below it.
+        """What no answer may say: ids, titles and codes of records that were never open, and names of files that were not.
+        The code of a node, or its id, names the sets of what stands below it.
         """
         named = {above for one in self.ever_open for above in self.ever_above[one]}
         found = set[str]()
         for record, every in self.every.items():
+            if record not in self.ever_full:
+                found |= {name for said in every for name in said.files}
             if record not in self.ever_open:
                 found |= {said.title for said in every}
                 if record not in named:

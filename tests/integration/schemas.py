@@ -11,9 +11,9 @@ from functools import cache
 
 from lxml import etree
 
+from tests.unit.test_oai_formats import judge_qdc
 from tests.unit.test_oai_protocol import ENVELOPE, OAI, SCHEMAS, schema
 
-XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _INSIDE = ("metadata", "about", "description", "setDescription")
 _FILES: Mapping[str, str] = {
     "http://www.openarchives.org/OAI/2.0/oai_dc/": "oai_dc.xsd",
@@ -62,6 +62,29 @@ def _identifier(element: etree._Element) -> None:
     assert re.fullmatch(rf"oai:{re.escape(domain)}:[a-zA-Z0-9\-_\.!~\*'\(\);/\?:@&=\+$,%]+", values["sampleIdentifier"])
 
 
+def _friends(element: etree._Element) -> None:
+    """friends.xsd: anyURIs of base URLs, one at least where the element is there at all."""
+    assert element.tag == _GUIDELINES + "friends/}friends"
+    assert len(element) > 0
+    for one in element:
+        assert one.tag == _GUIDELINES + "friends/}baseURL"
+        assert re.fullmatch(r"https?://\S+", one.text or "")
+
+
+def _branding(element: etree._Element) -> None:
+    """branding.xsd: an icon of url, link, title, width, height, of which the first alone must be there; then rules."""
+    assert element.tag == _GUIDELINES + "branding/}branding"
+    (icon,) = element
+    names = [etree.QName(one).localname for one in icon]
+    assert names[0] == "url"
+    assert names == [name for name in ("url", "link", "title", "width", "height") if name in names]
+    assert all(re.fullmatch(r"https?://\S+", one.text or "") for one in icon if one.tag.endswith(("url", "link")))
+
+
+_GUIDELINES = "{http://www.openarchives.org/OAI/2.0/"
 _RULES: Mapping[str, Callable[[etree._Element], None]] = {
     "http://www.openarchives.org/OAI/2.0/oai-identifier": _identifier,
+    "http://www.openarchives.org/OAI/2.0/friends/": _friends,
+    "http://www.openarchives.org/OAI/2.0/branding/": _branding,
+    "http://worldcat.org/xmlschemas/qdc-1.0/": judge_qdc,
 }
