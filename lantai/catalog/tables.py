@@ -339,10 +339,10 @@ exposures = Table(
     Column("since", Key, primary_key=True, autoincrement=False),
     Column("until", Key),
     Column("live", Boolean(name="live_known"), nullable=False),
-    Column("files", Boolean(name="files_known"), nullable=False, server_default=text("0")),  # their names are seen too
-    Column("above", Text, nullable=False, server_default=""),  # live records above it, the nearest first, with spaces
     Column("sets", Ordered, nullable=False),
     Column("content", Text, nullable=False),  # a digest of all that can be seen of it; "": it is deleted
+    Column("files", Boolean(name="files_known"), nullable=False, server_default=text("0")),  # their names are seen too
+    Column("above", Text, nullable=False, server_default=""),  # live records above it, the nearest first, with spaces
     Index("exposures_since", "since", "record", "until"),
 )
 

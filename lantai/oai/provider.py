@@ -29,7 +29,7 @@ from .page import POLICY, page
 from .protocol import respond
 
 PATH = "/oai"
-_LONGEST = 64 << 10
+_LONGEST = 32 << 10
 """Bytes of a query or a body; a resumption token is some hundred."""
 _BODY_WITHIN = 10.0
 """Seconds in which a body must have come."""
@@ -123,6 +123,8 @@ class _Provider:
         if wait := self.limit.wait(client, time.monotonic()):
             return _later("Too many requests from your address.", ceil(wait))
         try:
+            if request.scope["http_version"] == "1.1" and "Host" not in request.headers:
+                raise _Refused(400, "The request names no host.")  # RFC 9112 section 3.2
             arguments = arguments_of(await _encoded(request))
         except _Refused as refused:
             # What is left of the request is not waited for.
