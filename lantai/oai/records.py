@@ -13,7 +13,7 @@ from .formats import FORMATS, Format, Shown
 
 _ALWAYS = 2**62
 """A datestamp that is later than any."""
-_ENOUGH = 10_000
+_ENOUGH = 5_000
 """Files after which a page ends, so that no answer grows with what records hold."""
 _COUNTED = 50
 """So many files are counted in the time in which one is listed."""
