@@ -44,7 +44,7 @@ _LARGE = 64 << 10
 """Bytes of what is given of a record above which it is not kept, but made again."""
 _MANY = 8 << 20
 """Bytes after which a page ends."""
-_ENOUGH, _COUNTED = 10_000, 50
+_ENOUGH, _COUNTED = 5_000, 50
 """Files of records after which a page ends; so many are counted in the time in which one is listed."""
 _TOGETHER = 100
 """Records of which what they are made of is read at once."""

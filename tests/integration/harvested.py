@@ -73,10 +73,10 @@ class Shelf:
 
 
 @contextmanager
-def running(lantai: Lantai, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """lantai serve on a port that is free, and what it says of itself."""
+def running(lantai: Lantai, *arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """lantai serve on a port that is free, and what it says of itself. more: of its environment."""
     program = [sys.executable, "-m", "lantai", "serve", "--port", "0", "--json", *arguments]
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path), **more}
     process = subprocess.Popen(
         program, cwd=lantai.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
