@@ -34,7 +34,7 @@ from .ingest.submission import open_submission
 from .ingest.update import Change, update
 from .messages import _
 from .metadata.xml import legible
-from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
+from .model import Agent, Budget, Decision, Finding, PackageId, RecordId, Shown
 from .oai import Repository
 from .package.export import Exported, Form, export
 from .package.index import index
@@ -53,6 +53,9 @@ from .telling.telling import Telling, Way
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from .harvests import Harvests
+    from .oai.fetch import Fetcher
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -202,7 +205,10 @@ class Archive:
 
     @cached_property
     def _copies(self) -> Copies:
-        return Copies(self.home, self.stores, self.catalog, self.entries, now=self._now)
+        return Copies(
+            self.home, self.stores, self.catalog, self.entries, lambda names: self.harvests.merge(names),
+            now=self._now,
+        )  # fmt: skip
 
     def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
         """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.
@@ -372,6 +378,26 @@ class Archive:
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
             namespace=identity.namespace, archive=identity.archive, earliest=identity.created,
         )  # fmt: skip
+
+    @cached_property
+    def harvests(self) -> Harvests:
+        from .harvests import Harvests  # noqa: PLC0415 -- what it reads with takes long to load
+
+        return Harvests(
+            self.home, self.stores, self.catalog, by=lambda: self.person, software=self.software.id, now=self._now
+        )
+
+    def fetcher(self, url: str) -> Fetcher:
+        """Of a harvest of the server at url. UsageError."""
+        from .oai.fetch import Fetcher, Limits  # noqa: PLC0415
+
+        settings = self.settings.harvest
+        contact = next(iter(self.settings.archive.admin_emails), self.identity.namespace)
+        limits = Limits(
+            octets=Budget.parse(settings.answer_size).bytes or 0, seconds=settings.answer_seconds,
+            all_octets=Budget.parse(settings.size).bytes or 0, all_seconds=settings.hours * 3600,
+        )  # fmt: skip
+        return Fetcher(url, agent=f"lantai/{VERSION} (OAI-PMH harvester; {contact})", limits=limits)
 
     # -- give back
 
