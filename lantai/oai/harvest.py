@@ -10,15 +10,15 @@ from .fetch import refused
 from .remote import Answer, Ended, Remote
 
 _IDLE = 10
-"""Answers in a row that bring nothing new before a list counts as endless: a list that changes may have an empty one."""
+"""Answers in a row that bring nothing new, before a list counts as endless: one that changes may have empty answers."""
 
 
 def answers(
     remote: Remote, asked: Selection, going: tuple[str, str] | None, url: str
 ) -> Iterator[tuple[str, Answer]]:  # fmt: skip
     """Every answer of a list, with the responseDate of its first one. going: the resumption token at which it is gone
-    on with, and that responseDate. Where a token does not hold any more the list begins again, as it was asked:
-    nothing says that a list is in the order of datestamps, so none can be gone on with by them.
+    on with, and that responseDate. Where a token does not hold any more the list begins again, as it was asked: no
+    server says that its lists are in the order of datestamps, so none can be gone on with by them.
 
     Damaged: it does not end, or not as the protocol has it.
     """
