@@ -271,9 +271,9 @@ class HarvestSettings(_Table):
     """
 
     answer_size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(MB|GB)$")] = "64MB"
-    answer_seconds: Annotated[float, Field(gt=0, le=3600)] = 120
+    answer_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
     size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(MB|GB|TB)$")] = "100GB"
-    hours: Annotated[float, Field(gt=0, le=240)] = 24
+    hours: Annotated[int, Field(ge=1, le=240)] = 24
 
 
 class Settings(BaseSettings):

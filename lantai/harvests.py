@@ -267,8 +267,11 @@ class Harvests:
 
     def merge(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Give stores what they lack of all that was harvested, from any that can be reached; store and key."""
+        targets = {}
+        for name in names:
+            with suppress(LantaiError):
+                targets[name] = self._stores.root(name, found=True).store
         stores = self._reachable()
-        targets = {name: stores[name] for name in names if name in stores}
         for source in sorted({source for store in stores.values() for source in remote.sources(store)}):
             yield from remote.bring(source, stores, targets)
             self.catch_up(source)

@@ -194,7 +194,7 @@ class Fetcher:
         return bytes(body)
 
     def _slow(self, url: str) -> StoreUnavailable:
-        seconds = round(self._limits.seconds, 1)
+        seconds = round(self._limits.seconds)
         return _later(url, _("the answer was not there after {seconds} seconds").format(seconds=seconds))
 
 

@@ -16,7 +16,7 @@ import oaipmh.client  # type: ignore[import-untyped]
 import oaipmh.error  # type: ignore[import-untyped]
 from lxml import etree
 
-from ..errors import LantaiError, UsageError
+from ..errors import UsageError
 from ..messages import _
 from ..model import Received, Selection
 from .fetch import refused
@@ -111,11 +111,10 @@ class Remote:
         """What the package makes of an answer that is none."""
         try:
             yield
-        except (LantaiError, oaipmh.error.ErrorBase):
-            raise
-        except oaipmh.error.ClientError as error:
-            raise refused(f"{self._url}?{what}", error.details()) from error
-        except (IndexError, KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        except oaipmh.error.DatestampError as error:
+            why = _("this is no datestamp: {text}").format(text=str(error.datestamp)[:100])
+            raise refused(f"{self._url}?{what}", why) from error
+        except (oaipmh.error.UnknownError, IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise refused(f"{self._url}?{what}", _("this is no answer of OAI-PMH")) from error
 
     @contextmanager
