@@ -118,7 +118,7 @@ def _tell(output: Output, done: Harvested) -> None:
     output.say(_("The union catalogue holds {held} of this source ({name}).").format(held=held, name=done.source))
     if done.differing is not None:
         output.say(
-            _("Not the same as the source says: {count} days").format(count=len(done.differing))
+            _("Days that are not as the source says: {count}").format(count=len(done.differing))
             if done.differing else _("The same as the source's receipt, day by day."),
             "bold red" if done.differing else "bold green",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A harvest held against the receipt of the server it came from. docs/receipt.md publishes receipts. Pure."""
+"""A harvest held against the receipt of the server it came from. Pure."""
 
 from __future__ import annotations
 

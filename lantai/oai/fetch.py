@@ -96,7 +96,10 @@ class Fetcher:
         """The body, the address to go to, or None and the seconds to wait, if the server says how long."""
         seconds = min(self._limits.seconds, self._until - time.monotonic())
         if seconds <= 0 or self._left <= 0:
-            raise _later(url, _("the harvest has taken all the time or room that it may"))
+            raise StoreUnavailable(
+                _("the harvest has taken all the time or room that it may"), subject=url,
+                remedy=_("Run it again: it goes on where it stopped. [harvest] hours and size say how much it may."),
+            )  # fmt: skip
         where = urlsplit(url)
         late = threading.Event()
         try:
@@ -184,7 +187,10 @@ class Fetcher:
                 except zlib.error as error:
                     raise refused(url, _("the compressed answer is damaged")) from error
                 if max(received, len(body)) > most:
-                    raise refused(url, _("the answer is larger than {octets} bytes").format(octets=most))
+                    raise refused(
+                        url, _("the answer is larger than {octets} bytes").format(octets=most),
+                        _("Nothing of it was taken. If such answers are to be expected, raise [harvest] answer_size."),
+                    )  # fmt: skip
                 chunk = unpack.unconsumed_tail if unpack else b""
         expected = response.headers.get("Content-Length")
         cut = expected is not None and expected.isdigit() and received < int(expected)
@@ -198,11 +204,10 @@ class Fetcher:
         return _later(url, _("the answer was not there after {seconds} seconds").format(seconds=seconds))
 
 
-def refused(url: str, what: str) -> Damaged:
+def refused(url: str, what: str, remedy: str = "") -> Damaged:
     """Of an answer that is not to be taken."""
-    return Damaged(
-        what, subject=url, remedy=_("Nothing of this answer was taken. Tell those who run that server what it sent.")
-    )
+    untold = _("Nothing of this answer was taken. Tell those who run that server what it sent.")
+    return Damaged(what, subject=url, remedy=remedy or untold)
 
 
 def _later(url: str, what: str) -> StoreUnavailable:

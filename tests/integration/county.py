@@ -123,7 +123,7 @@ def errors(code: str) -> str:
 
 
 def receipt(items: Iterable[Item], **more: Any) -> bytes:
-    """As docs/receipt.md has it."""
+    """What the server says of its items."""
     days = []
     for day, some in groupby(sorted(items, key=lambda one: (one.stamp, one.id)), lambda one: one.stamp[:10]):
         root = Root()

@@ -243,6 +243,19 @@ def test_a_byte_that_changed_is_found_and_not_taken_in(lantai: Lantai, second: P
         assert lantai("rebuild", "--json").object["remote"] == 5
 
 
+def test_an_audit_misses_what_a_store_lost(lantai: Lantai, second: Path) -> None:
+    with answering(County(FIVE)) as url:
+        harvested(lantai, url)
+    assert lantai("audit", "--all", "--no-repair", "--json").code == 0
+    (file,) = second.glob("remote/*/*")
+    file.unlink()
+    done = lantai("audit", "--all", "--no-repair", "--json")
+    assert done.code == 1
+    assert [(one["store"], one["code"]) for one in done.object["failed"]] == [("second", "remote-cut")]
+    assert lantai("replicate").code == 0
+    assert lantai("audit", "--all", "--no-repair", "--json").code == 0
+
+
 # -- servers that mean harm, or are broken
 
 
