@@ -14,7 +14,7 @@ from pathlib import Path
 from .catalog import Catalog, Source
 from .errors import Exists, LantaiError, NotFound, StoreUnavailable
 from .messages import _
-from .model import Agent, Finding, Gathered, Received, Selection
+from .model import Agent, Finding, Gathered, Received, Scope
 from .oai.compare import Days, differing, held, spans, told
 from .oai.fetch import Fetcher, refused
 from .oai.harvest import answers
@@ -41,7 +41,7 @@ class Harvested:
 
     source: str
     url: str
-    asked: Selection
+    asked: Scope
     name: str = ""
     received: int = 0
     own: int = 0
@@ -63,7 +63,7 @@ class Harvested:
 class _Part:
     """What is to be written next."""
 
-    asked: Selection
+    asked: Scope
     records: list[Received] = field(default_factory=list)
     octets: int = 0
     since: float = field(default_factory=time.monotonic)
@@ -99,7 +99,7 @@ class Harvests:
         self._progress: Callable[[int], object] = lambda _records: None
 
     def harvest(
-        self, fetcher: Fetcher, asked: Selection, *, verify: bool, progress: Callable[[int], object]
+        self, fetcher: Fetcher, asked: Scope, *, verify: bool, progress: Callable[[int], object]
     ) -> Harvested:  # fmt: skip
         """Take in what is new at that server since the last harvest; with since, all from then on. Where the last one
         was broken off it is gone on with. verify: hold it against the server's receipt.
@@ -133,8 +133,8 @@ class Harvests:
         return done
 
     def _plan(
-        self, known: Source | None, asked: Selection, about: About
-    ) -> tuple[Selection, tuple[str, str] | None]:  # fmt: skip
+        self, known: Source | None, asked: Scope, about: About
+    ) -> tuple[Scope, tuple[str, str] | None]:  # fmt: skip
         """From when on, and where a list that was broken off goes on."""
         lists = known.lists if known else ()
         mine = next((one for one in lists if (one.asked.prefix, one.asked.spec) == (asked.prefix, asked.spec)), None)
@@ -149,7 +149,7 @@ class Harvests:
                 since = min(one for one in (since, mine.complete, now) if one is not None)
         return replace(asked, since=since[:10] if since and about.by_day else since), going
 
-    def _gather(self, done: Harvested, server: Remote, asked: Selection, going: tuple[str, str] | None) -> None:
+    def _gather(self, done: Harvested, server: Remote, asked: Scope, going: tuple[str, str] | None) -> None:
         """A list to its end, part by part. What is known already is not written again."""
         part = _Part(asked)
         try:
@@ -216,7 +216,7 @@ class Harvests:
                 done.rounds += 1
                 some = spans(days)
                 for first, last in some if len(some) <= _SPANS else [(days[0], days[-1])]:
-                    self._gather(done, server, Selection(prefix, spec, first, last), None)
+                    self._gather(done, server, Scope(prefix, spec, first, last), None)
         for day in days:
             counts = {"there": there.get(day, (0,))[0], "here": here.get(day, (0,))[0]}
             yield Finding.of("harvest-differs", day, **counts)

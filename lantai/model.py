@@ -229,7 +229,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Scope:
     """What was asked of another archive's server: a format, and a set and datestamps from and until, if they were."""
 
     prefix: str
@@ -255,7 +255,7 @@ class Gathered:
     by: Agent
     software: str
     url: str
-    asked: Selection
+    asked: Scope
     began: str
     answered: str
     token: str | None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..model import Description, Level, PackageId, PayloadFile, Place, Record, RecordId, Selection, Shown
+from ..model import Description, Level, PackageId, PayloadFile, Place, Record, RecordId, Scope, Shown
 
 FONDS = "fonds"
 """The hierarchy in which a record has its one parent and its reference code (ISAD(G) 3.1.1)."""
@@ -181,7 +181,7 @@ class Listed:
     responseDate, None where none was; token, began: where the one that was broken off goes on, and its responseDate.
     """
 
-    asked: Selection
+    asked: Scope
     complete: str | None
     token: str | None
     began: str | None

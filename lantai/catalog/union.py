@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ..model import Received, Selection
+from ..model import Received, Scope
 from . import remote
 from . import tables as t
 from .database import Database
@@ -43,7 +43,7 @@ class Remote:
             counts = {row[0]: (row[1], row[2]) for row in connection.exec_driver_sql(counted)}
             lists: dict[str, list[Listed]] = {}
             for row in connection.execute(select(t.remote_lists)):
-                asked = Selection(row.prefix, row.spec or None, row.wanted)
+                asked = Scope(row.prefix, row.spec or None, row.wanted)
                 lists.setdefault(row.source, []).append(Listed(asked, row.since, row.token, row.began))
             return tuple(
                 Source(

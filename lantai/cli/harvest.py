@@ -14,7 +14,7 @@ from ..archive import Archive
 from ..catalog import Source
 from ..errors import UsageError
 from ..messages import N_, _, ngettext
-from ..model import Selection
+from ..model import Scope
 from . import shapes
 from .output import Output, note
 from .shell import Command, Session, common, option
@@ -72,7 +72,7 @@ def harvest(
             _list(output, archive)
             return 0
         done = archive.harvests.harvest(
-            archive.fetcher(url), Selection(prefix, spec, since), verify=verify, progress=_counter()
+            archive.fetcher(url), Scope(prefix, spec, since), verify=verify, progress=_counter()
         )
         _tell(output, done)
     return 1 if done.missing or done.differing else 0

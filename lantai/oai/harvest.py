@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..messages import _
-from ..model import Selection
+from ..model import Scope
 from .fetch import refused
 from .remote import Answer, Ended, Remote
 
@@ -14,7 +14,7 @@ _IDLE = 10
 
 
 def answers(
-    remote: Remote, asked: Selection, going: tuple[str, str] | None, url: str
+    remote: Remote, asked: Scope, going: tuple[str, str] | None, url: str
 ) -> Iterator[tuple[str, Answer]]:  # fmt: skip
     """Every answer of a list, with the responseDate of its first one. going: the resumption token at which it is gone
     on with, and that responseDate. Where a token does not hold any more the list begins again, as it was asked: no

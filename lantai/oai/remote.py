@@ -18,7 +18,7 @@ from lxml import etree
 
 from ..errors import UsageError
 from ..messages import _
-from ..model import Received, Selection
+from ..model import Received, Scope
 from .fetch import refused
 
 _OAI = "{http://www.openarchives.org/OAI/2.0/}"
@@ -67,7 +67,7 @@ class Remote:
             element = tree.find(f"{_OAI}Identify")
             return About(told.repositoryName(), len(told.granularity()) == 10, told.deletedRecord(), _text(element))
 
-    def begin(self, asked: Selection) -> Answer:
+    def begin(self, asked: Scope) -> Answer:
         """The first answer of a list; an empty one where no record matches."""
         more = {"set": asked.spec, "from": asked.since, "until": asked.until}
         arguments = {"metadataPrefix": asked.prefix, **{name: value for name, value in more.items() if value}}

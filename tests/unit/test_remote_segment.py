@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lantai.model import Agent, Gathered, Received, Selection
+from lantai.model import Agent, Gathered, Received, Scope
 from lantai.storage.remote import source_of
 from lantai.storage.remote.segment import FORMAT, Newer, decode, encode
 
@@ -20,13 +20,13 @@ RECORDS = st.builds(
 )  # fmt: skip
 PART = Gathered(
     "01890a5d-ac96-774b-bcce-b302099a8057", "county.example.org-01234567", 1, "", datetime(2026, 11, 29, tzinfo=UTC),
-    Agent("urn:uuid:x", "person", "王芳"), "lantai 0.1.0", "https://county.example.org/oai", Selection("oai_dc"),
+    Agent("urn:uuid:x", "person", "王芳"), "lantai 0.1.0", "https://county.example.org/oai", Scope("oai_dc"),
     "2026-11-29T00:00:00Z", "2026-11-29T00:00:01Z", None, "<Identify/>",
     (Received("oai:x:1", "2026-11-29", True, ("a:b",), "<dc>关\n</dc>", ("<about/>",)),),
 )  # fmt: skip
 PARTS = st.builds(
     replace, st.just(PART), number=st.integers(1, 10**9), previous=st.sampled_from(["", "0" * 64]),
-    asked=st.builds(Selection, TEXT, *[st.none() | TEXT] * 3), token=st.none() | TEXT, identify=TEXT,
+    asked=st.builds(Scope, TEXT, *[st.none() | TEXT] * 3), token=st.none() | TEXT, identify=TEXT,
     records=st.lists(RECORDS, max_size=5).map(tuple),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ...model import Agent, Gathered, Received, Selection
+from ...model import Agent, Gathered, Received, Scope
 
 FORMAT = 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -56,7 +56,7 @@ def decode(data: bytes) -> tuple[Gathered, str]:
             archive=_text(head["archive"]), source=_text(head["source"]), number=int(head["number"]),
             previous=_text(previous), at=at.astimezone(UTC), by=Agent(_text(by["id"]), "person", _text(by["name"])),
             software=_text(head["software"]), url=_text(head["url"]),
-            asked=Selection(
+            asked=Scope(
                 _text(head["metadataPrefix"]), *(_text_or_none(head[one]) for one in ("set", "from", "until"))
             ),
             began=_text(head["began"]), answered=_text(head["responseDate"]),
