@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .model import Decision, Shown
@@ -65,11 +65,12 @@ def holding(line: Sequence[Exposure], instant: datetime) -> Shown:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a harvester sees of a record from since on (seconds since 1970, in UTC): its description, or that it is
-    deleted.
+    deleted; files: what its files are called, too.
     """
 
     since: int
     live: bool
+    files: bool = False
 
 
 def seen(
@@ -86,16 +87,16 @@ def seen(
     instants = {known, *(one.since for one in line), *(at for one in hidden for at, _is_hidden in one)}
     found: list[Seen] = []
     for instant in sorted(one for one in instants if one >= known):
-        is_open = holding(line, instant) != "closed" and not any(_is_hidden(one, instant) for one in hidden)
-        at = math.ceil(instant.timestamp())
-        if found and found[-1].since == at:
+        shown = "closed" if any(_is_hidden(one, instant) for one in hidden) else holding(line, instant)
+        now = Seen(math.ceil(instant.timestamp()), shown != "closed", shown == "open")
+        if found and found[-1].since == now.since:
             found.pop()  # within one second only what it ends with is seen
-        if is_open if not found else found[-1].live != is_open:
-            found.append(Seen(at, is_open))
+        if now.live if not found else (found[-1].live, found[-1].files) != (now.live, now.files):
+            found.append(now)
     if applied is None:
         return tuple(found)
-    before = [one for one in found if one.since <= applied]
-    return (Seen(applied, bool(before) and before[-1].live), *(one for one in found if one.since > applied))
+    before = [one for one in found if one.since <= applied] or [Seen(applied, live=False)]
+    return (replace(before[-1], since=applied), *(one for one in found if one.since > applied))
 
 
 def _is_hidden(line: Sequence[tuple[datetime, bool]], instant: datetime) -> bool:

@@ -34,8 +34,8 @@ from .ingest.submission import open_submission
 from .ingest.update import Change, update
 from .messages import _
 from .metadata.xml import legible
-from .model import Agent, Budget, Decision, Finding, PackageId, RecordId, Shown
-from .oai import Repository
+from .model import Agent, Decision, Finding, PackageId, RecordId, Shown
+from .oai import Brand, Repository
 from .package.export import Exported, Form, export
 from .package.index import index
 from .recovery import Rebuilt, rebuild
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from .harvests import Harvests
-    from .oai.fetch import Fetcher
 
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
@@ -372,32 +371,23 @@ class Archive:
         """What harvesters are told of this archive, at that address unless the settings name another. Where nobody
         answers for it an address stands that does not exist.
         """
-        settings, identity = self.settings, self.identity
+        settings, identity, oai = self.settings, self.identity, self.settings.oai
         return Repository(
-            name=legible(settings.archive.name) or identity.namespace, base_url=settings.oai.base_url or base_url,
+            name=legible(settings.archive.name) or identity.namespace, base_url=oai.base_url or base_url,
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
-            namespace=identity.namespace, archive=identity.archive, earliest=identity.created,
+            namespace=identity.namespace, archive=identity.archive, earliest=identity.created, friends=oai.friends,
+            brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
         )  # fmt: skip
 
     @cached_property
     def harvests(self) -> Harvests:
         from .harvests import Harvests  # noqa: PLC0415 -- what it reads with takes long to load
 
-        return Harvests(
-            self.home, self.stores, self.catalog, by=lambda: self.person, software=self.software.id, now=self._now
-        )
-
-    def fetcher(self, url: str) -> Fetcher:
-        """Of a harvest of the server at url. UsageError."""
-        from .oai.fetch import Fetcher, Limits  # noqa: PLC0415
-
-        settings = self.settings.harvest
         contact = next(iter(self.settings.archive.admin_emails), self.identity.namespace)
-        limits = Limits(
-            octets=Budget.parse(settings.answer_size).bytes or 0, seconds=settings.answer_seconds,
-            all_octets=Budget.parse(settings.size).bytes or 0, all_seconds=settings.hours * 3600,
+        return Harvests(
+            self.home, self.stores, self.catalog, self.settings.harvest, by=lambda: self.person,
+            software=self.software, contact=contact, now=self._now,
         )  # fmt: skip
-        return Fetcher(url, agent=f"lantai/{VERSION} (OAI-PMH harvester; {contact})", limits=limits)
 
     # -- give back
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -178,7 +179,7 @@ class TellSettings(_Table):
     environment (SMTP_PASSWORD, WEBHOOK_TOKEN), and leave this machine by TLS only.
     """
 
-    mail_to: tuple[Address, ...] = ()
+    mail_to: tuple[Url, ...] = ()
     mail_from: Address | None = None
     smtp: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")] | None = None
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
@@ -251,10 +252,31 @@ def _network(text: str) -> str:
     return text
 
 
+_URL = re.compile(r"https?://([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
+
+
+def _address(text: str) -> str:
+    if not _URL.fullmatch(text) or not _host(text):
+        raise ValueError("no address that begins with http:// or https://")
+    return text
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # of an IPv6 address
+        return None
+
+
+Url = Annotated[str, AfterValidator(_address)]
+
+
 class OaiSettings(_Table):
     """[oai] Of lantai serve. base_url: as harvesters reach it; None: what serve listens on. page_size: records in an
     answer; token_ttl: how long a list can be gone on with; key_file: signs where a list goes on, relative to the home;
-    requests_per_minute: of one client; trusted_proxies: addresses or networks whose X-Forwarded-For is believed.
+    requests_per_minute: of one client; trusted_proxies: addresses or networks whose X-Forwarded-For is believed;
+    friends: base URLs of other repositories; brand_url: of an icon that others may show beside our records, brand_link:
+    where it leads, brand_title: what it says.
     """
 
     base_url: Annotated[str, Field(pattern=r"^https?://[!$%'-;=@-~]+$")] | None = None
@@ -263,6 +285,16 @@ class OaiSettings(_Table):
     key_file: Annotated[str, Field(min_length=1)] = "oai.key"
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    friends: tuple[Url, ...] = ()
+    brand_url: Url | None = None
+    brand_link: Url | None = None
+    brand_title: str = ""
+
+    @model_validator(mode="after")
+    def _has_icon(self) -> OaiSettings:
+        if self.brand_url is None and (self.brand_link or self.brand_title):
+            raise ValueError("brand_link and brand_title are those of an icon, whose address is brand_url")
+        return self
 
 
 class HarvestSettings(_Table):

@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 
 from .catalog import Catalog, Source
+from .config import HarvestSettings
 from .errors import Exists, LantaiError, NotFound, StoreUnavailable
 from .messages import _
-from .model import Agent, Finding, Gathered, Received, Scope
+from .model import Agent, Budget, Finding, Gathered, Received, Scope
 from .oai.compare import Days, differing, held, spans, told
-from .oai.fetch import Fetcher, refused
+from .oai.fetch import Fetcher, Limits, refused
 from .oai.harvest import answers
 from .oai.remote import About, Answer, Remote
 from .storage import Store, remote
@@ -86,27 +87,34 @@ class _Part:
 
 
 class Harvests:
-    """Of an archive. namespace: its own; by: the person; software: that of this program."""
+    """Of an archive. by: the person; contact: whom those may ask whose servers are harvested."""
 
     def __init__(
-        self, home: Path, stores: Stores, catalog: Catalog, *, by: Callable[[], Agent], software: str,
-        now: Callable[[], datetime],
+        self, home: Path, stores: Stores, catalog: Catalog, settings: HarvestSettings, *, by: Callable[[], Agent],
+        software: Agent, contact: str, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._home, self._stores, self._catalog, self._by = home, stores, catalog, by
         self._software, self._now, self._archive = software, now, stores.identity.archive
+        self._agent = f"lantai/{software.version} (OAI-PMH harvester; {contact})"
+        self._limits = Limits(
+            octets=Budget.parse(settings.answer_size).bytes or 0, seconds=settings.answer_seconds,
+            all_octets=Budget.parse(settings.size).bytes or 0, all_seconds=settings.hours * 3600,
+        )  # fmt: skip
         self._identify = ""
         """What the server says of itself, until it is written."""
         self._progress: Callable[[int], object] = lambda _records: None
 
     def harvest(
-        self, fetcher: Fetcher, asked: Scope, *, verify: bool, progress: Callable[[int], object]
+        self, url: str, asked: Scope, *, verify: bool, progress: Callable[[int], object]
     ) -> Harvested:  # fmt: skip
-        """Take in what is new at that server since the last harvest; with since, all from then on. Where the last one
-        was broken off it is gone on with. verify: hold it against the server's receipt.
+        """Take in what is new at the server at url since the last harvest; with asked.since, all from then on. Where
+        the last one was broken off it is gone on with. verify: hold it against the server's receipt; progress: told of
+        so many records that came.
 
-        progress: told of so many records that came. It is in every store that can be reached when this returns.
-        UsageError, StoreUnavailable, Damaged: what came whole until then is kept.
+        It is in every store that can be reached when this returns. UsageError, StoreUnavailable, Damaged: what came
+        whole until then is kept.
         """
+        fetcher = Fetcher(url, agent=self._agent, limits=self._limits)
         source = remote.source_of(fetcher.url)
         with self._alone(source):
             self.catch_up(source)
@@ -188,7 +196,7 @@ class Harvests:
         known = remote.Head(*self._catalog.remote.heads().get(done.source, (0, "")))
         made = Gathered(
             archive=self._archive, source=done.source, number=known.number + 1, previous=known.seal, at=self._now(),
-            by=self._by(), software=self._software, url=done.url, asked=part.asked, began=part.began,
+            by=self._by(), software=self._software.id, url=done.url, asked=part.asked, began=part.began,
             answered=part.answered, token=part.token, identify=self._identify, records=tuple(part.records),
         )  # fmt: skip
         try:
@@ -286,12 +294,14 @@ class Harvests:
         except OSError as error:
             raise unavailable(error, os.fsencode(folder / source)) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreUnavailable(
+                    _("this source is being harvested just now"), subject=source,
+                    remedy=_("Wait until that has ended."),
+                ) from error  # fmt: skip
             yield
-        except BlockingIOError as error:
-            raise StoreUnavailable(
-                _("this source is being harvested just now"), subject=source, remedy=_("Wait until that has ended.")
-            ) from error
         finally:
             os.close(descriptor)
 

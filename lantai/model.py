@@ -154,6 +154,22 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """The files that belong to a record and to no record below it: how many, their bytes, how many of each PUID.
+    listed: all of them, or none where they are too many to be listed.
+    """
+
+    files: int
+    bytes: int
+    formats: Mapping[str, int]
+    listed: tuple[PayloadFile, ...]
+
+    @property
+    def are_counted(self) -> bool:
+        return self.files > len(self.listed)
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a record stands in one hierarchy: "fonds", an event, a theme."""
 

@@ -30,7 +30,7 @@ from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, P
 from . import exposures, journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
-from .exposed import Exposures
+from .exposed import Exposures, Selection
 from .pen import Pen
 from .rows import (
     FONDS,
@@ -74,6 +74,7 @@ __all__ = [
     "RecordRow",
     "Remote",
     "RemoteHit",
+    "Selection",
     "Snippet",
     "Source",
 ]

@@ -31,7 +31,7 @@ class Database:
         """Open, create or migrate. Raises UsageError, Damaged, StoreUnavailable."""
         if not create and not _path(url).exists():
             raise Damaged(_("the catalogue is not there"), subject=url, remedy=_(_ANEW))
-        self.name, self._read_only = url, read_only
+        self.name, self._synchronous = url, "FULL" if durable else "NORMAL"
         self._engine = _engine(url, read_only=read_only, durable=durable)
         try:
             with self.reading() as connection:
@@ -59,11 +59,15 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, *, wait: bool = True) -> Iterator[Connection]:
+    def writing(self, *, wait: bool = True, durable: bool = True) -> Iterator[Connection]:
         """One transaction, alone in writing from its first statement on: what it reads stays true until it ends. wait
-        False: StoreUnavailable at once, where another process writes.
+        False: StoreUnavailable at once, where another process writes; durable False: a power failure may undo it.
         """
-        alone = self._engine.execution_options(begin="BEGIN IMMEDIATE", patience=WAIT if wait else 0)
+        alone = self._engine.execution_options(
+            begin="BEGIN IMMEDIATE",
+            patience=WAIT if wait else 0,
+            synchronous=self._synchronous if durable else "NORMAL",
+        )
         with self._failures(), _locked(self.name, fcntl.LOCK_SH, wait=wait), alone.begin() as connection:
             yield connection
 
@@ -182,6 +186,7 @@ def _engine(url: str, *, read_only: bool, durable: bool) -> Engine:
         options = connection.get_execution_options()
         if "patience" in options:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * options['patience']}")
+            connection.exec_driver_sql(f"PRAGMA synchronous = {options['synchronous']}")
         connection.exec_driver_sql(options.get("begin", "BEGIN"))
 
     return engine

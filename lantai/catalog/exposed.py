@@ -4,36 +4,63 @@ beginning.
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ..errors import LantaiError, StoreUnavailable
-from ..model import RecordId
-from . import exposures, queries
+from ..model import Holdings, RecordId
+from . import days, exposures, queries, shown
 from . import tables as t
 from .database import Database
+from .days import Counted, Day
 from .exposures import TYPE
 from .rows import FONDS, Exposed
 
 _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
 """Datestamps before the moment alone: what comes within its second may still be followed by more of that second."""
-_COLUMNS = "e.record, e.since, e.live, e.sets"
+_COLUMNS = "e.record, e.since, e.live, e.files, e.above, e.sets, e.content"
 _ONE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record = :record AND {_HOLDS}"
+_THESE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record IN (SELECT value FROM json_each(:records)) AND {_HOLDS}"
+_KEPT = "LEFT JOIN renderings r ON r.prefix = :prefix AND r.since = e.since AND r.record = e.record"
 _BEYOND = "e.since >= :first AND e.since <= :last AND (e.since, e.record) > (:since, :record)"
-_ALL = f"SELECT {_COLUMNS} FROM exposures e WHERE {_BEYOND} AND {_HOLDS} ORDER BY e.since, e.record LIMIT :limit"
+_ALL = f"exposures e {_KEPT} WHERE {_BEYOND} AND {_HOLDS} ORDER BY e.since, e.record LIMIT :limit"
 _OF_SET = (
-    f"SELECT {_COLUMNS} FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
+    f"exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since {_KEPT}"
     f" WHERE s.spec = :spec AND {_BEYOND.replace('e.', 's.')} AND {_HOLDS} ORDER BY s.since, s.record LIMIT :limit"
 )
+_KEEP = (
+    "INSERT OR REPLACE INTO renderings (prefix, since, record, xml, digest) SELECT ?, since, record, ?, ?"
+    " FROM exposures WHERE record = ? AND since = ? AND content = ?"
+)
+_LARGE = 64 << 10
+"""Bytes of what is given of a record above which it is not kept, but made again."""
+_MANY = 8 << 20
+"""Bytes after which a page ends."""
+_ENOUGH, _COUNTED = 10_000, 50
+"""Files of records after which a page ends; so many are counted in the time in which one is listed."""
+_TOGETHER = 100
+"""Records of which what they are made of is read at once."""
+_WAY = "renderings"
 _HOLDS_ANY = (
     "SELECT 1 FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
     f" WHERE s.spec = :spec AND {_HOLDS} LIMIT 1"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Of what harvesters see: datestamps from first to last, both included, in the set of that spec ("": all)."""
+
+    first: int
+    last: int
+    spec: str
 
 
 class Exposures:
@@ -68,23 +95,84 @@ class Exposures:
         with self._database.writing() as connection:
             exposures.serve(connection, served)
 
-    def one(self, record: RecordId, at: int) -> Exposed | None:
-        """None: there is none, or it was never open: the same is asked of both."""
+    def one(self, record: RecordId, at: int, *, described: bool, files: bool) -> Exposed | None:
+        """None: there is none, or it was never open: the same is asked of both. described: with the record itself, and
+        what is above it; files: with its own files, if they are seen.
+        """
         with self._database.reading() as connection:
             rows = connection.exec_driver_sql(_ONE, {"record": record, "at": at}).all()
-            return next(_exposed(connection, rows), None)
+            return next(_exposed(connection, rows, described=described, files=files), None)
 
-    def some(
-        self, *, first: int, last: int, spec: str | None, at: int, after: tuple[int, str], limit: int,
-        described: bool = True,
-    ) -> list[Exposed]:  # fmt: skip
-        """At most limit, of datestamps from first to last, beyond after. described: with the records themselves."""
-        values: dict[str, Any] = {
-            "first": first, "last": last, "at": at, "since": after[0], "record": after[1], "limit": limit, "spec": spec,
-        }  # fmt: skip
+    def page(
+        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str, files: bool,
+        make: Callable[[Exposed], tuple[bytes, str]],
+    ) -> tuple[list[tuple[str, int, bytes]], bool]:  # fmt: skip
+        """(record, datestamp, what is given of it in the format of that prefix), beyond after: at most limit, and fewer
+        where much is given of them, but one at least; and whether there are more.
+
+        What was not given before is made: of make come the bytes, and the digest that receipts have. prefix "": of
+        headers, for which nothing is described.
+        """
         with self._database.reading() as connection:
-            rows = connection.exec_driver_sql(_ALL if spec is None else _OF_SET, values).all()
-            return list(_exposed(connection, rows, described=described))
+            values = _values(part, at, after, limit + 1) | {"prefix": prefix}
+            rows = _raw(connection, f"SELECT e.record, e.since, r.xml FROM {_OF_SET if part.spec else _ALL}", values)
+            lacking = [record for record, _since, xml in rows[:limit] if xml is None]
+            made = dict(_made(connection, lacking, at, bool(prefix), files, make)) if lacking else {}
+        if made:
+            kept = [(prefix, *one) for one in made.values() if len(one[0]) <= _LARGE]
+            with suppress(StoreUnavailable), self._database.writing(wait=False, durable=False) as connection:
+                connection.exec_driver_sql(_KEEP, kept)
+        found: list[tuple[str, int, bytes]] = []
+        octets = 0
+        for record, since, xml in rows[:limit]:
+            if octets >= _MANY or (xml is None and record not in made):
+                break
+            found.append((record, since, made[record][0] if xml is None else xml))
+            octets += len(found[-1][2])
+        return found, len(found) < len(rows)
+
+    def digests(
+        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str
+    ) -> list[tuple[str, int, bool, str | None]]:  # fmt: skip
+        """(record, datestamp, whether it is live, the digest of what was given of it), beyond after."""
+        with self._database.reading() as connection:
+            values = _values(part, at, after, limit) | {"prefix": prefix}
+            asked = f"SELECT e.record, e.since, e.live, r.digest FROM {_OF_SET if part.spec else _ALL}"
+            return _raw(connection, asked, values)
+
+    def size(self, part: Selection, at: int) -> int | None:
+        """How many there are. None: that would cost as much as the list."""
+        with self._database.reading() as connection:
+            found = days.counted(connection, part.spec, "", at)
+            size = days.within(connection, part.spec, at, found.days, part.first, part.last)
+        if found.anew or not found.was_known:
+            self.keep(part.spec, "", at, found, found.anew)
+        return size
+
+    def counted(self, spec: str, prefix: str, at: int) -> Counted:
+        """See days.counted."""
+        with self._database.reading() as connection:
+            return days.counted(connection, spec, prefix, at)
+
+    def keep(self, spec: str, prefix: str, at: int, found: Counted, told: Sequence[Day]) -> None:
+        """See days.keep; where another process writes just now, it is not kept."""
+        with suppress(StoreUnavailable), self._database.writing(wait=False, durable=False) as connection:
+            days.keep(connection, spec, prefix, at, found, told)
+
+    def begin(self, way: str) -> None:
+        """What was given is given again only if it was made in the same way: by the same program, with the same names
+        and addresses.
+        """
+        with self._database.reading() as connection:
+            if connection.exec_driver_sql("SELECT value FROM state WHERE name = ?", (_WAY,)).scalar() == way:
+                return
+        with self._database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM renderings")
+            connection.exec_driver_sql("DELETE FROM exposure_days WHERE prefix <> ''")
+            connection.exec_driver_sql(
+                "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (_WAY, way),
+            )
 
     def left(self, limit: int) -> dict[RecordId, int]:
         """Datestamps that cannot be derived, and that the journal was not told of yet."""
@@ -130,10 +218,53 @@ def _title(connection: Connection, spec: str, at: int) -> str | None:
     return None if row is None else str(row.title)
 
 
-def _exposed(connection: Connection, rows: Sequence[Any], *, described: bool = True) -> Iterator[Exposed]:
-    live = [row.record for row in rows if row.live] if described else []
-    found = queries.stored_records(connection, t.records.c.id.in_(live)) if live else []
+def _values(part: Selection, at: int, after: tuple[int, str], limit: int) -> dict[str, Any]:
+    return {
+        "first": part.first, "last": part.last, "spec": part.spec, "at": at, "since": after[0], "record": after[1],
+        "limit": limit,
+    }  # fmt: skip
+
+
+def _raw(connection: Connection, asked: str, values: dict[str, Any]) -> list[Any]:
+    """Rows as the driver has them: of a page there are hundreds."""
+    cursor = connection.exec_driver_sql(asked, values).cursor
+    return [] if cursor is None else list(cursor.fetchall())
+
+
+def _made(
+    connection: Connection, records: Sequence[str], at: int, described: bool, files: bool,
+    make: Callable[[Exposed], tuple[bytes, str]],
+) -> Iterator[tuple[str, tuple[bytes, str, str, int, str]]]:  # fmt: skip
+    """Of some of the records, the first at least: bytes, digest, record, datestamp, content."""
+    octets = weight = 0
+    for start in range(0, len(records), _TOGETHER):
+        some = json.dumps(records[start : start + _TOGETHER])
+        rows = {row.record: row for row in connection.exec_driver_sql(_THESE, {"records": some, "at": at})}
+        ordered = [rows[one] for one in records[start : start + _TOGETHER]]
+        for one in _exposed(connection, ordered, described=described, files=files):
+            xml, digest = make(one)
+            yield one.id, (xml, digest, one.id, one.since, rows[one.id].content)
+            octets, weight = octets + len(xml), weight + _weight(one.holdings)
+            if octets >= _MANY or weight >= _ENOUGH:
+                return
+
+
+def _weight(holdings: Holdings | None) -> int:
+    return 0 if holdings is None else len(holdings.listed) or holdings.files // _COUNTED
+
+
+def _exposed(connection: Connection, rows: Sequence[Any], *, described: bool, files: bool) -> Iterator[Exposed]:
+    live = [row for row in rows if row.live] if described else []
+    found = queries.stored_records(connection, t.records.c.id.in_([row.record for row in live])) if live else []
     records = {one.record.id: one.record for one in found}
+    over = shown.named(connection, {id for row in live for id in row.above.split()})
+    held = shown.holdings(connection, [row.record for row in live if row.files] if files else [])
+    waiting = next(held, None)
     for row in rows:
+        holdings = None
+        if waiting is not None and waiting[0] == row.record:
+            holdings, waiting = waiting[1], next(held, None)
         specs = tuple(exposures.with_above(row.sets.split()))
-        yield Exposed(RecordId(row.record), row.since, specs, bool(row.live), records.get(row.record))
+        above = tuple(over[id] for id in row.above.split()) if row.record in records else ()
+        record = records.get(row.record)
+        yield Exposed(RecordId(row.record), row.since, specs, bool(row.live), record, above, holdings)

@@ -15,14 +15,15 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from ..access import Exposure, Seen, seen
-from ..model import RecordId
-from . import journal, queries
+from ..model import Holdings, RecordId
+from . import days, journal, queries, shown
 from . import tables as t
 from .pen import APPLY
 from .rows import FONDS
@@ -37,20 +38,39 @@ _TOGETHER = 500
 
 
 class Span(NamedTuple):
+    """since: its datestamp; files: the names of its files are seen; above: the records above it that are live then, the
+    nearest first, spaces between them; sets: setSpecs, spaces between them; content: a digest of all that is seen; ""
+    of what is deleted.
+    """
+
     since: int
     live: bool
+    files: bool
+    above: str
     sets: str
     content: str
 
 
 class _Known(NamedTuple):
-    """What the catalogue knows of some records, and of those above them."""
+    """What the catalogue knows of some records, and of those above them. fonds: which stands right above in the fonds;
+    told: level, title and reference code.
+    """
 
     parents: Mapping[str, Sequence[str]]
+    fonds: Mapping[str, str]
+    told: Mapping[str, Sequence[str | None]]
     lines: Mapping[str, Sequence[Exposure]]
     withdrawals: Mapping[str, Sequence[tuple[datetime, bool]]]
     created: Mapping[str, datetime]
     applied: Mapping[str, int]
+
+
+class _Content(NamedTuple):
+    """sets: setSpecs; told, files: digests of the description and of its files."""
+
+    sets: str
+    told: str
+    files: str
 
 
 def begin(connection: Connection) -> None:
@@ -67,33 +87,36 @@ def touch_all(connection: Connection) -> None:
 def refresh(connection: Connection) -> None:
     """What harvesters see of all that was touched, after all was told."""
     connection.exec_driver_sql(_BELOW, (FONDS,))
+    before = served(connection)
+    # One moment for all: where a record and one above it change, what is seen of both does so together.
+    instant = max(before, math.ceil(time.time()))
     last = ""
     while some := connection.exec_driver_sql(
         "SELECT record FROM touched WHERE record > ? ORDER BY record LIMIT ?", (last, _TOGETHER)
     ).scalars().all():  # fmt: skip
         last = some[-1]
-        _refresh(connection, some)
+        _refresh(connection, some, before, instant)
     connection.exec_driver_sql("DELETE FROM touched")
 
 
-def _refresh(connection: Connection, records: Sequence[str]) -> None:
+def _refresh(connection: Connection, records: Sequence[str], before: int, instant: int) -> None:
     stored = _stored(connection, records)
     known = _known(connection, records)
     if not stored and all(one.shown == "closed" for line in known.lines.values() for one in line):
         return
-    before = served(connection)
-    spans = {record: _spans(record, known, known.applied.get(record)) for record in records}
-    live = [record for record, found in spans.items() if any(one.live for one in found)]
-    contents = dict(_contents(connection, live, known))
+    seen_once = [one for one in records if one in stored or _spans(one, known, known.applied.get(one))]
+    contents = _contents(connection, seen_once, known)
+    changed = set[int]()
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
-        new = _told(spans[record], contents.get(record), old)
+        new = _told(record, known, applied, contents.get(record), old)
         if _is_late(_at(old, before), _at(new, before)):
-            applied = max(before, math.ceil(time.time()))
-            connection.exec_driver_sql(APPLY, {"record": record, "at": applied, "entered": False})
-            new = _told(_spans(record, known, applied), contents.get(record), old)
+            connection.exec_driver_sql(APPLY, {"record": record, "at": instant, "entered": False})
+            new = _told(record, known, instant, contents.get(record), old)
         if new != old:
             _write(connection, record, new)
+            changed.update(one.since for one in (*old, *new))
+    days.forget(connection, changed)
 
 
 def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
@@ -104,10 +127,50 @@ def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
     return seen(known.lines.get(record, ()), above, created, applied)
 
 
-def _told(spans: Sequence[Seen], content: tuple[str, str] | None, old: Sequence[Span]) -> list[Span]:
-    """A deleted header keeps the sets that the record last had."""
-    sets, digest = content or (old[-1].sets if old else "", "")
-    return [Span(one.since, one.live, sets, digest if one.live else "") for one in spans]
+def _told(
+    record: str, known: _Known, applied: int | None, content: _Content | None, old: Sequence[Span]
+) -> list[Span]:  # fmt: skip
+    """A deleted header keeps the sets of the record, which has content while it is in its package."""
+    sets = content.sets if content else old[-1].sets if old else ""
+    found: list[Span] = []
+    for one, above in _beside(_spans(record, known, applied), _lines_above(record, known)):
+        digest = ""
+        if one.live and content:
+            said = [content.told, content.files if one.files else "", [[id, *known.told[id]] for id in above]]
+            digest = _digest(said)
+        found.append(Span(one.since, one.live, one.files, " ".join(above), sets, digest))
+    return found
+
+
+def _lines_above(record: str, known: _Known) -> list[tuple[str, Sequence[Seen]]]:
+    """What is seen of the records above it in the fonds, the nearest first."""
+    found: list[tuple[str, Sequence[Seen]]] = []
+    passed, one = {record}, known.fonds.get(record)
+    while one is not None and one not in passed:
+        passed.add(one)
+        if one in known.told:
+            found.append((one, _spans(one, known, known.applied.get(one))))
+        one = known.fonds.get(one)
+    return found
+
+
+def _beside(
+    own: Sequence[Seen], over: Sequence[tuple[str, Sequence[Seen]]]
+) -> Iterator[tuple[Seen, tuple[str, ...]]]:  # fmt: skip
+    """What is seen of a record, cut where one above it opens or closes, with those that are live then."""
+    instants = sorted({one.since for _id, line in over for one in line})
+    for at, one in enumerate(own):
+        until = own[at + 1].since if at + 1 < len(own) else math.inf
+        before: tuple[str, ...] | None = None
+        for instant in (one.since, *(each for each in instants if one.since < each < until)):
+            live = tuple(id for id, line in over if one.live and _is_live(line, instant))
+            if live != before:
+                yield replace(one, since=instant), live
+            before = live
+
+
+def _is_live(line: Sequence[Seen], instant: int) -> bool:
+    return next((one.live for one in reversed(line) if one.since <= instant), False)
 
 
 def _at(spans: Sequence[Span], instant: int) -> Span | None:
@@ -119,17 +182,19 @@ def _is_late(old: Span | None, new: Span | None) -> bool:
     """Whether what was shown already is now said to have been other, or to have been so since earlier."""
     if old is None or new is None:
         return old is not new
-    return (old.live, old.sets, old.content) != (new.live, new.sets, new.content) or new.since < old.since
+    return old[1:] != new[1:] or new.since < old.since
 
 
 def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
-    for table in (t.exposures, t.exposure_sets):
+    for table in (t.exposures, t.exposure_sets, t.renderings):
         connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE record = ?", (record,))
     untils = [*(one.since for one in spans[1:]), None][: len(spans)]
     rows = [(record, one.since, until, *one[1:]) for one, until in zip(spans, untils, strict=True)]
     if rows:
         connection.exec_driver_sql(
-            "INSERT INTO exposures (record, since, until, live, sets, content) VALUES (?, ?, ?, ?, ?, ?)", rows
+            "INSERT INTO exposures (record, since, until, live, files, above, sets, content)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
         )
     members = [(spec, one.since, record) for one in spans for spec in with_above(one.sets.split())]
     if members:
@@ -169,11 +234,11 @@ def left(connection: Connection, limit: int) -> dict[RecordId, int]:
 def _stored(connection: Connection, records: Sequence[str]) -> Mapping[str, list[Span]]:
     found: defaultdict[str, list[Span]] = defaultdict(list)
     asked = (
-        "SELECT record, since, live, sets, content FROM exposures"
+        "SELECT record, since, live, files, above, sets, content FROM exposures"
         " WHERE record IN (SELECT value FROM json_each(?)) ORDER BY record, since"
     )
-    for record, since, live, sets, content in connection.exec_driver_sql(asked, (json.dumps(records),)):
-        found[record].append(Span(since, bool(live), sets, content))
+    for record, since, live, files, *rest in connection.exec_driver_sql(asked, (json.dumps(records),)):
+        found[record].append(Span(since, bool(live), bool(files), *rest))
     return found
 
 
@@ -187,16 +252,20 @@ def _known(connection: Connection, records: Sequence[str]) -> _Known:
     )
     for subject in connection.exec_driver_sql(hidden, (every,)).scalars().all():
         withdrawals[subject] = journal.hidden(journal.entries(connection, subject))
-    created = (
-        "SELECT records.id, packages.created FROM records JOIN packages ON packages.key = records.package"
-        " WHERE records.id IN (SELECT value FROM json_each(?))"
+    stand = (
+        "SELECT records.id, records.level, records.title, places.reference_code, places.parent, packages.created"
+        " FROM records LEFT JOIN places ON places.record = records.key AND places.hierarchy = ?"
+        " LEFT JOIN packages ON packages.key = records.package WHERE records.id IN (SELECT value FROM json_each(?))"
     )
+    rows = connection.exec_driver_sql(stand, (FONDS, every)).all()
     applied = "SELECT record, at FROM applied WHERE record IN (SELECT value FROM json_each(?))"
     return _Known(
         parents,
-        {record: journal.line(record, parents, own) for record in records},
+        {row.id: row.parent for row in rows if row.parent is not None},
+        {row.id: row[1:4] for row in rows},
+        {record: journal.line(record, parents, own) for record in parents},
         withdrawals,
-        {id: datetime.fromisoformat(at) for id, at in connection.exec_driver_sql(created, (every,))},
+        {row.id: datetime.fromisoformat(row.created) for row in rows if row.created is not None},
         {record: at for record, at in connection.exec_driver_sql(applied, (every,))},  # noqa: C416
     )
 
@@ -228,10 +297,13 @@ _SPEC = re.compile(r"[A-Za-z0-9\-_.!~*'()]+")
 """A part of a setSpec (OAI-PMH 2.0 section 2.7.1)."""
 
 
-def _contents(connection: Connection, records: Sequence[str], known: _Known) -> Iterator[tuple[str, tuple[str, str]]]:
+def _contents(connection: Connection, records: Sequence[str], known: _Known) -> Mapping[str, _Content]:
     if not records:
-        return
+        return {}
     nodes = _nodes(connection, {one for record in records for one in _above(record, known.parents)})
+    ids = [RecordId(one) for one in records]
+    files = {id: _digest(_listed(one)) for id, one in shown.holdings(connection, ids)}
+    found: dict[str, _Content] = {}
     for stored in queries.stored_records(connection, t.records.c.id.in_(records)):
         record = stored.record
         path = [nodes[one] for one in reversed(_above(record.id, known.parents)) if one in nodes]
@@ -246,8 +318,21 @@ def _contents(connection: Connection, records: Sequence[str], known: _Known) -> 
             [[one.term, one.value, one.language, one.scheme] for one in record.description.elements],
             [[place.hierarchy, place.parent, place.reference_code] for place in stored.places],
         ]
-        digest = hashlib.sha256(json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
-        yield record.id, (" ".join(sorted(specs)), digest[:32])
+        found[record.id] = _Content(" ".join(sorted(specs)), _digest(told), files.get(record.id, ""))
+    return found
+
+
+def _listed(held: Holdings) -> object:
+    listed = [
+        [one.id, one.original_name, one.digests.size, sorted(one.digests.values.items())]
+        + [[form.puid, form.name, form.version, form.mime] for form in one.formats]
+        for one in held.listed
+    ]
+    return [held.files, held.bytes, sorted(held.formats.items()), listed]
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _nodes(connection: Connection, records: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..model import Description, Level, PackageId, PayloadFile, Place, Record, RecordId, Scope, Shown
+from ..model import Description, Holdings, Level, PackageId, PayloadFile, Place, Record, RecordId, Scope, Shown
 
 FONDS = "fonds"
 """The hierarchy in which a record has its one parent and its reference code (ISAD(G) 3.1.1)."""
@@ -136,8 +136,9 @@ class RecordHit:
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """What harvesters see of a record. since: its datestamp; sets: setSpecs; live False: it is deleted; record: where
-    it was asked for.
+    """What harvesters see of a record. since: its datestamp; sets: setSpecs; live False: it is deleted. Where it was
+    asked for: record; above: the records above it in the fonds that are live then, the nearest first, by level, title
+    and reference code alone; holdings: its own files, None where they are not open.
     """
 
     id: RecordId
@@ -145,6 +146,8 @@ class Exposed:
     sets: tuple[str, ...]
     live: bool
     record: Record | None
+    above: tuple[Record, ...]
+    holdings: Holdings | None
 
 
 @dataclass(frozen=True, slots=True)

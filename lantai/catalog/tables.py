@@ -339,9 +339,42 @@ exposures = Table(
     Column("since", Key, primary_key=True, autoincrement=False),
     Column("until", Key),
     Column("live", Boolean(name="live_known"), nullable=False),
+    Column("files", Boolean(name="files_known"), nullable=False, server_default=text("0")),  # their names are seen too
+    Column("above", Text, nullable=False, server_default=""),  # live records above it, the nearest first, with spaces
     Column("sets", Ordered, nullable=False),
     Column("content", Text, nullable=False),  # a digest of all that can be seen of it; "": it is deleted
-    Index("exposures_since", "since", "record"),
+    Index("exposures_since", "since", "record", "until"),
+)
+
+# What was given of an exposure, kept to be given again: whole <record> elements; of prefix "" headers. digest: of the
+# metadata alone, as receipts have it.
+renderings = Table(
+    "renderings",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("since", Key, primary_key=True, autoincrement=False),
+    Column("record", Ordered, primary_key=True),
+    Column("xml", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
+    Index("renderings_record", "record"),
+    sqlite_with_rowid=False,
+)
+
+# How many exposures have their datestamps on a day in UTC, of a set ("": of all), and what receipts say of them in a
+# format ("": nothing), in answers from at up to until. day -1: all days of that set and format are here. count null: it
+# has to be counted anew.
+exposure_days = Table(
+    "exposure_days",
+    metadata,
+    Column("spec", Ordered, primary_key=True),
+    Column("prefix", Text, primary_key=True),
+    Column("day", Key, primary_key=True, autoincrement=False),
+    Column("count", Key),
+    Column("root", Text),
+    Column("at", Key),
+    Column("until", Key),
+    Index("exposure_days_all", "spec", "prefix", sqlite_where=text("day = -1")),
+    sqlite_with_rowid=False,
 )
 
 exposure_sets = Table(

@@ -71,9 +71,8 @@ def harvest(
         if url is None:
             _list(output, archive)
             return 0
-        done = archive.harvests.harvest(
-            archive.fetcher(url), Scope(prefix, spec, since), verify=verify, progress=_counter()
-        )
+        asked = Scope(prefix, spec, since)
+        done = archive.harvests.harvest(url, asked, verify=verify, progress=_counter())
         _tell(output, done)
     return 1 if done.missing or done.differing else 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from .. import config, founding
 from ..archive import Archive
 from ..messages import N_, _
 from ..oai import key as keys
+from ..oai import plugins
+from ..oai.formats import Format
 from ..oai.limit import Limit
 from ..oai.records import Harvest
 from .output import note
@@ -45,15 +47,17 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         output, proxies = session.output(archive), archive.settings.oai.trusted_proxies
         key = keys.read(archive.home / archive.settings.oai.key_file)
         archive.catalog.chains()  # what is wrong with it is told here, once
+        formats = plugins.formats()
         _warn(archive, host)
         listening = server.listen(host, port)
+        url = _url(listening, host)
+        Harvest(archive.catalog, archive.repository(url), formats).begin()
     limit = Limit(archive.settings.oai.requests_per_minute)
-    url = _url(listening, host)
 
     @contextmanager
     def opened() -> Iterator[Application]:
         with session.open() as archive:
-            yield _application(archive, url, key, limit)
+            yield _application(archive, url, key, limit, formats)
 
     try:
         output.object({"url": url, "workers": workers})
@@ -66,17 +70,18 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         listening.close()
 
 
-def _application(archive: Archive, url: str, key: bytes, limit: Limit) -> Application:
+def _application(archive: Archive, url: str, key: bytes, limit: Limit, formats: Mapping[str, Format]) -> Application:
     from ..oai.provider import application  # noqa: PLC0415
 
-    settings = archive.settings.oai
+    settings, repository = archive.settings.oai, archive.repository(url)
     return application(
-        Harvest(archive.catalog),
-        archive.repository(url),
+        Harvest(archive.catalog, repository, formats),
+        repository,
         key=key,
         page_size=settings.page_size,
         token_ttl=int(config.days(settings.token_ttl).total_seconds()),
         limit=limit,
+        formats=formats,
     )
 
 

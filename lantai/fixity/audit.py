@@ -157,12 +157,16 @@ def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding |
 
 
 def _digest(head: Reader, key: str) -> tuple[int, str]:
-    size, digest = 0, getattr(hashlib, head.algorithm)(usedforsecurity=False)
     with head.root.store.open(key) as source:
-        while chunk := source.read(CHUNK):
+        chunk = source.read(CHUNK)
+        size, digest = len(chunk), _HASHES[head.algorithm](chunk, usedforsecurity=False)
+        while chunk and (chunk := source.read(CHUNK)):
             digest.update(chunk)
             size += len(chunk)
     return size, digest.hexdigest()
+
+
+_HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
 def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:

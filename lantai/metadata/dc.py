@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..model import Record
+from ..model import Record, RecordId
 from .elements import simple
 from .xml import DECLARATION, attribute, text
 
@@ -20,8 +20,10 @@ def write(record: Record) -> Iterator[bytes]:
     yield from element(record)
 
 
-def element(record: Record, *, located: bool = False) -> Iterator[bytes]:
-    """The same without the declaration. located: with the place of its schema, as OAI-PMH asks (section 3.4)."""
+def element(record: Record, *, located: bool = False, part_of: RecordId | None = None) -> Iterator[bytes]:
+    """The same without the declaration. located: with the place of its schema, as OAI-PMH asks (section 3.4); part_of:
+    the record above it, as dc:relation.
+    """
     place = _PLACE if located else b""
     yield (
         b'<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
@@ -33,4 +35,6 @@ def element(record: Record, *, located: bool = False) -> Iterator[bytes]:
             name = name.removeprefix("dc.")
             language = f" xml:lang={attribute(one.language)}" if one.language else ""
             yield f"  <dc:{name}{language}>{text(one.value)}</dc:{name}>\n".encode()
+    if part_of is not None:
+        yield f"  <dc:relation>{text(part_of)}</dc:relation>\n".encode()
     yield f"  <dc:identifier>{text(record.id)}</dc:identifier>\n</oai_dc:dc>\n".encode()

@@ -2,12 +2,13 @@
 
 Each statement of a description stands in the element of EAD3 that means it, with its term as encodinganalog and its
 scheme as localtype; what EAD3 has no element for stands in odd. A component's id is its record's uuid, and a dao names
-each payload file or folder that it describes.
+each payload file or folder that it describes. For those outside there is one record alone, with its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
@@ -17,8 +18,8 @@ from ..model import LEVELS, DateSpan, Description, Element, PackageId, Place, Re
 from .elements import description
 from .xml import DECLARATION, attribute, datetime_of, href, text, unhref
 
-_NAMESPACE = "http://ead3.archivists.org/schema/"
-_NS = "{" + _NAMESPACE + "}"
+NAMESPACE = "http://ead3.archivists.org/schema/"
+_NS = "{" + NAMESPACE + "}"
 _DATA = "../../representations/original/data/"
 
 # The way down from a unit to the text of a statement, for the terms that EAD3 has an element for. The others stand in
@@ -68,7 +69,7 @@ def write(
     title = text(top.description.title)
     yield DECLARATION
     yield (
-        f'<ead xmlns="{_NAMESPACE}">\n<control><recordid>{text(package)}</recordid>'
+        f'<ead xmlns="{NAMESPACE}">\n<control><recordid>{text(package)}</recordid>'
         f"<filedesc><titlestmt><titleproper>{title}</titleproper></titlestmt></filedesc>"
         f'<maintenancestatus value="{"revised" if revised else "new"}"/><maintenanceagency><agencyname>'
         f"{text(agency)}</agencyname></maintenanceagency><maintenancehistory><maintenanceevent>"
@@ -93,6 +94,46 @@ def _components(
         yield f'<c id="{_xml_id(record.id)}" level="{record.description.level}">{_unit(record)}'.encode()
         yield from _components(record.id, children, by_id)
         yield b"</c>\n"
+
+
+SCHEMA = "https://www.loc.gov/ead/ead3.xsd"
+_NOT_TOLD = frozenset({"isadg.archivist_note"})
+"""ISAD(G) 3.7.1: who described it. No staff is named to those outside."""
+
+
+def element(
+    record: Record, above: Sequence[Record], *, at: datetime, agency: str, oai: str, link: str
+) -> Iterator[bytes]:
+    """One record without its descendants and files. above: what of the records above it is told, the nearest first; at:
+    since when it looks so; agency: who keeps it; oai: its oai-identifier; link: where it is asked for.
+    """
+    told = [one for one in record.description.elements if one.term not in _NOT_TOLD]
+    alone = Record(record.id, None, replace(record.description, elements=tuple(told)))
+    relations = "".join(map(_above, above))
+    yield (
+        f'<ead xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        f'xsi:schemaLocation="{NAMESPACE} {SCHEMA}">\n'
+        f"<control><recordid instanceurl={attribute(link)}>{text(record.id)}</recordid>"
+        f'<otherrecordid localtype="OAI">{text(oai)}</otherrecordid>'
+        f"<filedesc><titlestmt><titleproper>{text(record.description.title)}</titleproper></titlestmt></filedesc>"
+        f'<maintenancestatus value="derived"/><maintenanceagency><agencyname>{text(agency)}</agencyname>'
+        '</maintenanceagency><maintenancehistory><maintenanceevent><eventtype value="derived"/>'
+        f'<eventdatetime standarddatetime="{datetime_of(at)}">{datetime_of(at)}</eventdatetime>'
+        '<agenttype value="machine"/><agent>lantai</agent></maintenanceevent></maintenancehistory></control>\n'
+        f'<archdesc id="{_xml_id(record.id)}" level="{record.description.level}">{_unit(alone)}'
+        f"{f'<relations>{relations}</relations>' if relations else ''}</archdesc>\n</ead>\n"
+    ).encode()
+
+
+def _above(one: Record) -> str:
+    code = one.description.first("isadg.reference_code")
+    coded = f'<relationentry localtype="reference code">{text(code)}</relationentry>' if code else ""
+    return (
+        '<relation relationtype="resourcerelation" arcrole="http://purl.org/dc/terms/isPartOf" '
+        f"href={attribute(one.id)}>"
+        f'<relationentry localtype="{one.description.level}">{text(one.description.title)}</relationentry>{coded}'
+        "</relation>"
+    )
 
 
 def _unit(record: Record) -> str:

@@ -1,7 +1,7 @@
 """METS 1.12 after the E-ARK CSIP profile: a root document for the package, one for each representation.
 
 The root stays small whatever the package holds; the representation's is written and read as a stream. Rules of the
-profile are named where they are obeyed.
+profile are named where they are obeyed. For those outside there is one record with its own files, which is no package.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import BinaryIO
 from lxml import etree
 
 from ..digest import Algorithm, Digests
-from ..model import Agent, PackageId, PayloadFile
-from .xml import DECLARATION, attribute, datetime_of, href, text, unhref
+from ..model import Agent, Holdings, PackageId, PayloadFile, Record
+from .xml import DECLARATION, attribute, datetime_of, href, legible, text, unhref
 
+NAMESPACE = "http://www.loc.gov/METS/"
+SCHEMA = "http://www.loc.gov/standards/mets/mets.xsd"
 _NAMESPACES = (
-    'xmlns="http://www.loc.gov/METS/" xmlns:csip="https://DILCIS.eu/XML/METS/CSIPExtensionMETS" '
+    f'xmlns="{NAMESPACE}" xmlns:csip="https://DILCIS.eu/XML/METS/CSIPExtensionMETS" '
     'xmlns:xlink="http://www.w3.org/1999/xlink"'
 )
 _PROFILE = "https://earkcsip.dilcis.eu/profile/E-ARK-CSIP.xml"
@@ -122,7 +124,7 @@ def representation(
     pending: list[str] = []
     for file in files:
         part = Part(f"data/{file.path}", file.digests, _mime(file), file.modified or created)
-        pending.append(_file("uuid-" + file.id.removeprefix("urn:uuid:"), part))
+        pending.append(_file(_file_id(file), part))
         if len(pending) == 256:
             yield "".join(pending).encode()
             pending.clear()
@@ -132,6 +134,68 @@ def representation(
         '<div ID="div-data" LABEL="Data"><fptr FILEID="group-data"/></div>\n',
     ]
     yield f"</fileGrp>\n</fileSec>\n{_struct_map(name, divisions)}</mets>\n".encode()
+
+
+def element(
+    record: Record, holdings: Holdings | None, *, at: datetime, agency: str, oai: str, ead: str, dc: str, premis: str
+) -> Iterator[bytes]:
+    """One record. holdings None: its files are not open; at: since when it looks so; agency: who keeps it; oai: its
+    oai-identifier; dc: an element; ead, premis: where the same is asked for in these.
+    """
+    listed = holdings.listed if holdings else ()
+    label = attribute(record.description.title)
+    yield (
+        f'<mets xmlns="{NAMESPACE}" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{NAMESPACE} {SCHEMA}" '
+        f'OBJID={attribute(record.id)} LABEL={label} TYPE="{record.description.level}">\n'
+        f'<metsHdr LASTMODDATE="{datetime_of(at)}"><agent ROLE="CUSTODIAN" TYPE="ORGANIZATION">'
+        f'<name>{text(agency)}</name></agent><altRecordID TYPE="OAI">{text(oai)}</altRecordID></metsHdr>\n'
+        f'<dmdSec ID="dmd-1"><mdWrap MDTYPE="DC"><xmlData>{dc}</xmlData></mdWrap></dmdSec>\n'
+        f'<dmdSec ID="dmd-2">{_elsewhere(ead, "EAD", "3")}</dmdSec>\n'
+        f'<amdSec ID="amd-1"><techMD ID="tech-1">{_elsewhere(premis, "PREMIS", "3.0")}</techMD></amdSec>\n'
+    ).encode()
+    if listed:
+        yield f'<fileSec><fileGrp USE="original">\n{"".join(map(_own_file, listed))}</fileGrp></fileSec>\n'.encode()
+    yield (
+        f'<structMap TYPE="LOGICAL"><div TYPE="{record.description.level}" LABEL={label} DMDID="dmd-1 dmd-2" '
+        f'ADMID="tech-1">\n{"".join(map(_own_division, listed))}{_counts(holdings)}</div></structMap>\n</mets>\n'
+    ).encode()
+
+
+def _elsewhere(link: str, kind: str, version: str) -> str:
+    return (
+        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(link)} MDTYPE="{kind}" '
+        f'MDTYPEVERSION="{version}" MIMETYPE="text/xml"/>'
+    )
+
+
+def _counts(holdings: Holdings | None) -> str:
+    """In the place of files that are too many to be listed."""
+    if holdings is None or not holdings.are_counted:
+        return ""
+    formats = "".join(
+        f'<div TYPE="format" LABEL={attribute(f"{puid}: {count} files")}/>\n'
+        for puid, count in holdings.formats.items()
+    )
+    return f'<div TYPE="files" LABEL="{holdings.files} files, {holdings.bytes} bytes">\n{formats}</div>\n'
+
+
+def _own_file(file: PayloadFile) -> str:
+    """By no place: nobody outside reaches the store."""
+    algorithm = next((name for name in _CHECKSUMS if name in file.digests.values), None)
+    checked = (
+        f' CHECKSUM="{file.digests.values[algorithm]}" CHECKSUMTYPE="{_CHECKSUMS[algorithm]}"' if algorithm else ""
+    )
+    return f'<file ID="{_file_id(file)}" MIMETYPE={attribute(_mime(file))} SIZE="{file.digests.size}"{checked}/>\n'
+
+
+def _own_division(file: PayloadFile) -> str:
+    label = attribute(legible(file.original_name))
+    return f'<div TYPE="file" LABEL={label}><fptr FILEID="{_file_id(file)}"/></div>\n'
+
+
+def _file_id(file: PayloadFile) -> str:
+    return "uuid-" + file.id.removeprefix("urn:uuid:")
 
 
 def _opening(id: str, label: str) -> str:

@@ -30,11 +30,11 @@ _OPEN = DECLARATION + (
 _CLOSE = b"</premis>\n"
 
 # Names of the Library of Congress vocabulary cryptographicHashFunctions; SM3 is not in it and stands as it is called.
-_ALGORITHMS: dict[Algorithm, str] = {
+ALGORITHMS: dict[Algorithm, str] = {
     "md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512",
     "sm3": "SM3", "blake2b-512": "BLAKE2b-512",
 }  # fmt: skip
-_BY_NAME = {name: algorithm for algorithm, name in _ALGORITHMS.items()}
+_BY_NAME = {name: algorithm for algorithm, name in ALGORITHMS.items()}
 
 # Of the vocabulary eventRelatedAgentRole.
 _ROLES = {"person": "implementer", "organization": "implementer", "software": "executing program"}
@@ -71,11 +71,11 @@ def root(
 ) -> Iterator[bytes]:
     """The package's own document."""
     yield _OPEN
-    links = "".join(_relation("structural", "is represented by", one.id) for one in entity.representations)
+    links = "".join(relation("structural", "is represented by", one.id) for one in entity.representations)
     statements = "".join(_link("RightsStatement", one.id) for one in rights)
-    note, name = _original_name(entity.submission)
+    note, name = original_name(entity.submission)
     yield (
-        f'<object xsi:type="intellectualEntity">{_identifier("object", entity.package)}{note}'
+        f'<object xsi:type="intellectualEntity">{identifier("object", entity.package)}{note}'
         f"<originalName>{text(name)}</originalName>{links}{statements}</object>\n"
     ).encode()
     for one in entity.representations:
@@ -95,11 +95,11 @@ def representation(
     """A representation's document. files in path order, consumed once; memory does not grow with their number."""
     yield _OPEN
     yield _representation(one)
-    relation = _relation("structural", "is included in", one.id)
+    included = relation("structural", "is included in", one.id)
     pending: list[str] = []
     formats: dict[tuple[Format, ...], str] = {}
     for file in files:
-        pending.append(_file(file, relation, formats))
+        pending.append(_file(file, included, formats))
         if len(pending) == 256:
             yield "".join(pending).encode()
             pending.clear()
@@ -111,7 +111,7 @@ def representation(
     yield _CLOSE
 
 
-def _identifier(of: str, value: str) -> str:
+def identifier(of: str, value: str) -> str:
     kind = "UUID" if value.startswith("urn:uuid:") else "local"
     name = f"{of}Identifier"
     return f"<{name}><{name}Type>{kind}</{name}Type><{name}Value>{text(value)}</{name}Value></{name}>"
@@ -124,7 +124,7 @@ def _link(to: str, value: str, role: str = "") -> str:
     return f"<{name}><{name}Type>{kind}</{name}Type><{name}Value>{text(value)}</{name}Value>{role}</{name}>"
 
 
-def _relation(kind: str, subtype: str, to: str) -> str:
+def relation(kind: str, subtype: str, to: str) -> str:
     return (
         f"<relationship><relationshipType>{kind}</relationshipType><relationshipSubType>{subtype}</relationshipSubType>"
         f"<relatedObjectIdentifier><relatedObjectIdentifierType>UUID</relatedObjectIdentifierType>"
@@ -132,40 +132,40 @@ def _relation(kind: str, subtype: str, to: str) -> str:
     )
 
 
-def _property(kind: str, value: str) -> str:
+def significant(kind: str, value: str) -> str:
     return (
         f"<significantProperties><significantPropertiesType>{kind}</significantPropertiesType>"
         f"<significantPropertiesValue>{text(value)}</significantPropertiesValue></significantProperties>"
     )
 
 
-def _original_name(name: str) -> tuple[str, str]:
+def original_name(name: str) -> tuple[str, str]:
     """A note where one is needed, and the name as it is written."""
     if ILLEGAL.search(name) is None:
         return "", name
-    return _property(_ESCAPED, "XML cannot hold this name: its bytes are percent-encoded"), href(name)
+    return significant(_ESCAPED, "XML cannot hold this name: its bytes are percent-encoded"), href(name)
 
 
 def _representation(one: Representation) -> bytes:
     folders = "".join(
-        _property(_EMPTY_FOLDER_ESCAPED, href(name)) if ILLEGAL.search(name) else _property(_EMPTY_FOLDER, name)
+        significant(_EMPTY_FOLDER_ESCAPED, href(name)) if ILLEGAL.search(name) else significant(_EMPTY_FOLDER, name)
         for name in one.empty_folders
     )
     return (
-        f'<object xsi:type="representation">{_identifier("object", one.id)}{folders}'
-        f"<originalName>{text(one.name)}</originalName>{_relation('structural', 'represents', one.package)}</object>\n"
+        f'<object xsi:type="representation">{identifier("object", one.id)}{folders}'
+        f"<originalName>{text(one.name)}</originalName>{relation('structural', 'represents', one.package)}</object>\n"
     ).encode()
 
 
-def _file(file: PayloadFile, relation: str, known: dict[tuple[Format, ...], str]) -> str:
+def _file(file: PayloadFile, included: str, known: dict[tuple[Format, ...], str]) -> str:
     fixity = "".join(
-        f"<fixity><messageDigestAlgorithm>{_ALGORITHMS[algorithm]}</messageDigestAlgorithm>"
+        f"<fixity><messageDigestAlgorithm>{ALGORITHMS[algorithm]}</messageDigestAlgorithm>"
         f"<messageDigest>{value}</messageDigest><messageDigestOriginator>lantai</messageDigestOriginator></fixity>"
         for algorithm, value in file.digests.values.items()
     )
     formats = known.get(file.formats)
     if formats is None:
-        formats = "".join(map(_format, file.formats))
+        formats = "".join(map(format_of, file.formats))
         if len(known) < 4096:
             known[file.formats] = formats
     created = (
@@ -174,19 +174,19 @@ def _file(file: PayloadFile, relation: str, known: dict[tuple[Format, ...], str]
         if file.modified
         else ""
     )
-    note, name = _original_name(file.original_name)
+    note, name = original_name(file.original_name)
     events = "".join(_link("Event", event) for event in file.events)
     return (
-        f'<object xsi:type="file">{_identifier("object", file.id)}{note}'
+        f'<object xsi:type="file">{identifier("object", file.id)}{note}'
         f"<objectCharacteristics><compositionLevel>0</compositionLevel>{fixity}<size>{file.digests.size}</size>"
         f"{formats}{created}</objectCharacteristics><originalName>{text(name)}</originalName>"
         f"<storage><contentLocation><contentLocationType>relative path</contentLocationType>"
         f"<contentLocationValue>data/{text(file.path)}</contentLocationValue></contentLocation></storage>"
-        f"{relation}{events}</object>\n"
+        f"{included}{events}</object>\n"
     )
 
 
-def _format(answer: Format) -> str:
+def format_of(answer: Format) -> str:
     version = f"<formatVersion>{text(answer.version)}</formatVersion>" if answer.version else ""
     registry = (
         "<formatRegistry><formatRegistryName>PRONOM</formatRegistryName>"
@@ -211,7 +211,7 @@ def _event(event: Event, agents: Sequence[Agent]) -> bytes:
     linked = "".join(_link("Agent", agent, roles.get(agent, "")) for agent in event.agents)
     objects = _link("Object", event.objects) if event.objects else ""
     return (
-        f"<event>{_identifier('event', event.id)}<eventType>{text(event.kind)}</eventType>"
+        f"<event>{identifier('event', event.id)}<eventType>{text(event.kind)}</eventType>"
         f"<eventDateTime>{datetime_of(event.at)}</eventDateTime>"
         f"<eventDetailInformation><eventDetail>{text(event.detail)}</eventDetail></eventDetailInformation>"
         f"<eventOutcomeInformation><eventOutcome>{event.outcome}</eventOutcome></eventOutcomeInformation>"
@@ -222,7 +222,7 @@ def _event(event: Event, agents: Sequence[Agent]) -> bytes:
 def _agent(agent: Agent) -> bytes:
     version = f"<agentVersion>{text(agent.version)}</agentVersion>" if agent.version else ""
     return (
-        f"<agent>{_identifier('agent', agent.id)}<agentName>{text(agent.name)}</agentName>"
+        f"<agent>{identifier('agent', agent.id)}<agentName>{text(agent.name)}</agentName>"
         f"<agentType>{agent.kind}</agentType>{version}</agent>\n"
     ).encode()
 
@@ -230,7 +230,7 @@ def _agent(agent: Agent) -> bytes:
 def _rights(decision: Decision) -> bytes:
     term = "termOfGrant" if decision.shown == "open" else "termOfRestriction"
     return (
-        f"<rights><rightsStatement>{_identifier('rightsStatement', decision.id)}<rightsBasis>other</rightsBasis>"
+        f"<rights><rightsStatement>{identifier('rightsStatement', decision.id)}<rightsBasis>other</rightsBasis>"
         f"<otherRightsInformation><otherRightsBasis>{text(decision.ground)}</otherRightsBasis>"
         f"<otherRightsNote>decided: {datetime_of(decision.at)}</otherRightsNote>"
         f"<otherRightsNote>by: {text(decision.by)}</otherRightsNote></otherRightsInformation>"

@@ -1,13 +1,14 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
-protocol: an answer to a request, as a pure function of arguments, records and time; tokens: where a list goes on; key:
+protocol: an answer to a request, as a pure function of arguments, records and time; formats: in which records are
+given; plugins: those that others bring; records: what the catalogue has, rendered; tokens: where a list goes on; key:
 what signs them; provider: the same over HTTP; limit: how much one client may ask for; page: what a browser is shown;
 server: the processes that answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,8 +18,9 @@ from ..model import RecordId
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A record as a harvester sees it. stamp: its datestamp, seconds since 1970 in UTC; live False: it is deleted, and
-    metadata is empty; metadata: the oai_dc element; sets: setSpecs, sorted.
+    """A record as a harvester sees it. stamp: its datestamp, seconds since 1970 in UTC; live False: it is deleted;
+    sets: setSpecs, sorted; metadata: the element of the format asked for, empty where it is deleted or none was asked
+    for.
     """
 
     record: RecordId
@@ -26,6 +28,17 @@ class Item:
     live: bool
     sets: tuple[str, ...]
     metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Of a list: as many rows as were asked for; fewer where they are large, but one at least. last: (datestamp, id) of
+    the last one; more: others follow.
+    """
+
+    rows: Sequence[bytes]
+    last: tuple[int, str] | None
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +68,23 @@ class Records(Protocol):
         """
         ...
 
-    def item(self, record: RecordId, at: int) -> Item | None:
-        """None: there is none, or it was never open: nobody can tell the two apart."""
+    def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
+        """None: there is none, or it was never open: nobody can tell the two apart. prefix: of the format in which it
+        is given; None: in none.
+        """
         ...
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int) -> Sequence[Item]:
-        """In the order of (datestamp, id), from beyond after on, at most limit."""
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
+        """In the order of (datestamp, id), from beyond after on, at most limit. row: what is given of an item: of one
+        prefix always by the same function, so that what was given once may be kept.
+        """
+        ...
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        """How many items there are. None: that is not known."""
         ...
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
@@ -69,9 +93,19 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """What others may show beside our records. url: of an icon; link: where it leads; title: what it says."""
+
+    url: str
+    link: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """What Identify says. namespace: of oai-identifiers, a domain name; archive: its uuid, which tokens are bound to;
-    earliest: the archive's first second, which every archive has and which tells nothing.
+    earliest: the archive's first second, which every archive has and which tells nothing; friends: base URLs of other
+    repositories.
     """
 
     name: str
@@ -80,3 +114,9 @@ class Repository:
     namespace: str
     archive: str
     earliest: datetime
+    friends: tuple[str, ...] = ()
+    brand: Brand | None = None
+
+    def identifier(self, record: RecordId) -> str:
+        """Section 2.4, as oai-identifier has it."""
+        return f"oai:{self.namespace}:{record.removeprefix('urn:uuid:')}"

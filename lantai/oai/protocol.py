@@ -13,28 +13,10 @@ from typing import LiteralString
 
 from ..metadata.xml import attribute
 from ..model import RecordId
-from . import Item, Records, Repository, Wanted
+from . import Brand, Item, Records, Repository, Wanted
 from .arguments import Code, Refused, echoed, read, second
+from .formats import FORMATS, Format
 from .tokens import BadToken, Token, seal, unseal
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A row of ListMetadataFormats."""
-
-    prefix: str
-    schema: str
-    namespace: str
-
-
-FORMATS: Mapping[str, Format] = {
-    one.prefix: one
-    for one in (
-        Format(
-            "oai_dc", "http://www.openarchives.org/OAI/2.0/oai_dc.xsd", "http://www.openarchives.org/OAI/2.0/oai_dc/"
-        ),
-    )
-}
 
 
 def respond(
@@ -46,22 +28,23 @@ def respond(
     key: bytes,
     page_size: int,
     token_ttl: int,
+    formats: Mapping[str, Format] = FORMATS,
 ) -> bytes:
     """The whole response, in UTF-8. arguments: those of the query (GET) or of the body (POST), decoded, in any order,
     as they came: whatever they are, there is a valid answer. key: signs the tokens, which hold for token_ttl seconds;
-    page_size: items or sets in a page, at least 1.
+    page_size: items or sets in a page, at least 1; formats: by prefix.
     """
     at = records.now(now)
     given: Mapping[str, str] = {}
     try:
         given = read(arguments)
-        asked = _Asked(given, records, repository, at, int(now.timestamp()), key, page_size, token_ttl)
+        asked = _Asked(given, records, repository, at, int(now.timestamp()), key, page_size, token_ttl, formats)
         body = _ANSWERS[given["verb"]](asked)
     except Refused as refused:
-        body = _joined(_fill('<error code="%s">%s</error>\n', code, why) for code, why in refused.errors)
+        body = _joined(_fill('<error code="%s">%s</error>\n', code, why) for code, why in refused.errors).encode()
     # Section 3.2: after badVerb and badArgument, which read raises and nothing else does, no attributes.
     echo = _joined(_fill(' %s="%s"', name, value) for name, value in given.items() if echoed(name, value))
-    return _fill(_RESPONSE, _stamp(at), echo, repository.base_url, body).encode()
+    return b"".join((_fill(_RESPONSE, _stamp(at), echo, repository.base_url).encode(), body, b"</OAI-PMH>\n"))
 
 
 _RESPONSE = """\
@@ -70,7 +53,6 @@ _RESPONSE = """\
 xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/ http://www.openarchives.org/OAI/2.0/OAI-PMH.xsd">
 <responseDate>%s</responseDate>
 <request%s>%s</request>
-%s</OAI-PMH>
 """
 
 
@@ -86,6 +68,7 @@ class _Asked:
     key: bytes
     page_size: int
     token_ttl: int
+    formats: Mapping[str, Format]
 
 
 # XML. What comes from elsewhere is a str and gets escaped; only what _fill made of it, and what Item says is an
@@ -147,7 +130,9 @@ def _identify(asked: _Asked) -> _Xml:
         _joined(_fill("<adminEmail>%s</adminEmail>\n", email) for email in one.admin_emails),
         _stamp(int(one.earliest.timestamp())),
         one.namespace,
-        _identifier(one, RecordId("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057")),
+        one.identifier(RecordId("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057")),
+        _friends(one),
+        _brand(one.brand) if one.brand else _Xml(),
     )
 
 
@@ -170,14 +155,49 @@ http://www.openarchives.org/OAI/2.0/oai-identifier.xsd">
 <sampleIdentifier>%s</sampleIdentifier>
 </oai-identifier>
 </description>
-</Identify>
+%s%s</Identify>
+"""
+
+
+def _friends(one: Repository) -> _Xml:
+    """http://www.openarchives.org/OAI/2.0/guidelines-friends.htm."""
+    if not one.friends:
+        return _Xml()
+    return _fill(_FRIENDS, _joined(_fill("<baseURL>%s</baseURL>\n", url) for url in one.friends))
+
+
+_FRIENDS = """\
+<description>
+<friends xmlns="http://www.openarchives.org/OAI/2.0/friends/" \
+xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/friends/ http://www.openarchives.org/OAI/2.0/friends.xsd">
+%s</friends>
+</description>
+"""
+
+
+def _brand(one: Brand) -> _Xml:
+    """http://www.openarchives.org/OAI/2.0/guidelines-branding.htm."""
+    link = _fill("<link>%s</link>\n", one.link) if one.link else _Xml()
+    title = _fill("<title>%s</title>\n", one.title) if one.title else _Xml()
+    return _fill(_BRANDING, one.url, link, title)
+
+
+_BRANDING = """\
+<description>
+<branding xmlns="http://www.openarchives.org/OAI/2.0/branding/" \
+xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/branding/ http://www.openarchives.org/OAI/2.0/branding.xsd">
+<collectionIcon>
+<url>%s</url>
+%s%s</collectionIcon>
+</branding>
+</description>
 """
 
 
 def _list_metadata_formats(asked: _Asked) -> _Xml:
     """Of a deleted record those it had, which are all there are."""
     identifier = asked.given.get("identifier")
-    if identifier is not None and _found(asked, identifier) is None:
+    if identifier is not None and _found(asked, identifier, None) is None:
         raise Refused(_ABSENT)
     rows = (
         _fill(
@@ -187,7 +207,7 @@ def _list_metadata_formats(asked: _Asked) -> _Xml:
             one.schema,
             one.namespace,
         )
-        for one in FORMATS.values()
+        for one in asked.formats.values()
     )
     return _fill("<ListMetadataFormats>\n%s</ListMetadataFormats>\n", _joined(rows))
 
@@ -223,43 +243,49 @@ xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/oai_dc/ http://www.opena
 
 
 def _get_record(asked: _Asked) -> _Xml:
-    item = _found(asked, asked.given["identifier"])
+    prefix = asked.given["metadataPrefix"]
+    is_known = prefix in asked.formats
+    item = _found(asked, asked.given["identifier"], prefix if is_known else None)
     errors: list[tuple[Code, str]] = []
     if item is None:
         errors.append(_ABSENT)
-    if asked.given["metadataPrefix"] not in FORMATS:
+    if not is_known:
         errors.append(_NO_FORMAT)
     if errors or item is None:
         raise Refused(*errors)
     return _fill("<GetRecord>\n%s</GetRecord>\n", _record(asked.repository, item))
 
 
-def _list_identifiers(asked: _Asked) -> _Xml:
-    return _fill("<ListIdentifiers>\n%s</ListIdentifiers>\n", _listed(asked, _header))
+def _list_identifiers(asked: _Asked) -> bytes:
+    return _listed(asked, "ListIdentifiers", _header, is_rendered=False)
 
 
-def _list_records(asked: _Asked) -> _Xml:
-    return _fill("<ListRecords>\n%s</ListRecords>\n", _listed(asked, _record))
+def _list_records(asked: _Asked) -> bytes:
+    return _listed(asked, "ListRecords", _record, is_rendered=True)
 
 
-def _listed(asked: _Asked, row: Callable[[Repository, Item], _Xml]) -> _Xml:
+def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *, is_rendered: bool) -> bytes:
     here = _here(asked)
-    if here.prefix not in FORMATS:
+    if here.prefix not in asked.formats:
         raise Refused(_NO_FORMAT)
     until = second(here.until, end=True)
     wanted = Wanted(second(here.since), None if until is None else min(until, asked.at), here.spec)
-    # One more than a page, so that a token is given only where there is a next item. A set that is unknown, closed or
-    # empty is asked for like any other: nothing tells them apart.
-    found = asked.records.items(wanted, asked.at, here.last if here.cursor else None, asked.page_size + 1)
-    if not found:
+    # A set that is unknown, closed or empty is asked for like any other: nothing tells them apart.
+    found = asked.records.items(
+        wanted, asked.at, here.last if here.cursor else None, asked.page_size, here.prefix if is_rendered else None,
+        lambda item: row(asked.repository, item).encode(),
+    )  # fmt: skip
+    if found.last is None:
         # Of a resumed list too: the items that were left have got datestamps after its until, or left its set. The
         # token is good and the list is at its end, but the schema has no empty list. Nothing is lost: what left this
         # list has a newer datestamp, which the next harvest sees.
         raise Refused(("noRecordsMatch", "No records match."))
-    page, more = found[: asked.page_size], len(found) > asked.page_size
-    rows = _joined([row(asked.repository, one) for one in page])
-    onward = replace(here, last=(page[-1].stamp, page[-1].record), cursor=here.cursor + len(page))
-    return _joined((rows, _resumption(asked, here, onward if more else None)))
+    onward = None
+    if found.more:
+        size = here.size if here.cursor else asked.records.size(wanted, asked.at)
+        onward = replace(here, last=found.last, cursor=here.cursor + len(found.rows), size=size)
+    end = f"{_resumption(asked, here, onward)}</{verb}>\n"
+    return b"".join((f"<{verb}>\n".encode(), *found.rows, end.encode()))
 
 
 def _here(asked: _Asked) -> Token:
@@ -268,7 +294,15 @@ def _here(asked: _Asked) -> Token:
     text = given("resumptionToken")
     if text is None:
         return Token(
-            asked.given["verb"], given("metadataPrefix"), given("set"), given("from"), given("until"), (0, ""), 0, 0
+            asked.given["verb"],
+            given("metadataPrefix"),
+            given("set"),
+            given("from"),
+            given("until"),
+            (0, ""),
+            0,
+            None,
+            0,
         )
     try:
         token = unseal(text, asked.key, asked.repository.archive, asked.clock)
@@ -281,15 +315,18 @@ def _here(asked: _Asked) -> Token:
 
 def _resumption(asked: _Asked, here: Token, onward: Token | None) -> _Xml:
     """Section 3.5. onward: where the next page begins, if there is one. The last page of a list in pages has an empty
-    resumptionToken; a list in one page has none. completeListSize gets its place here.
+    resumptionToken; a list in one page has none. completeListSize is what it was when the list began.
     """
     cursor = str(here.cursor)
+    size = (onward or here).size
+    told = _Xml() if size is None else _fill(' completeListSize="%s"', str(size))
     if onward is None:
-        return _fill('<resumptionToken cursor="%s"/>\n', cursor) if here.cursor else _Xml()
+        return _fill('<resumptionToken%s cursor="%s"/>\n', told, cursor) if here.cursor else _Xml()
     onward = replace(onward, expires=asked.clock + asked.token_ttl)
     return _fill(
-        '<resumptionToken expirationDate="%s" cursor="%s">%s</resumptionToken>\n',
+        '<resumptionToken expirationDate="%s"%s cursor="%s">%s</resumptionToken>\n',
         _stamp(onward.expires),
+        told,
         cursor,
         seal(onward, asked.key, asked.repository.archive),
     )
@@ -301,23 +338,17 @@ _ABSENT: tuple[Code, str] = ("idDoesNotExist", "There is no item with this ident
 _NO_FORMAT: tuple[Code, str] = ("cannotDisseminateFormat", "There is no metadata in a format of this metadataPrefix.")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_URN = "urn:uuid:"
 
 
-def _identifier(repository: Repository, record: RecordId) -> str:
-    """Section 2.4, as oai-identifier has it."""
-    return f"oai:{repository.namespace}:{record.removeprefix(_URN)}"
-
-
-def _found(asked: _Asked, identifier: str) -> Item | None:
-    """None as well for what is no identifier of ours in the one way that we write it: section 3.6 has one error for
-    unknown and illegal.
+def _found(asked: _Asked, identifier: str, prefix: str | None) -> Item | None:
+    """In that format. None as well for what is no identifier of ours in the one way that we write it: section 3.6 has
+    one error for unknown and illegal.
     """
-    prefix = f"oai:{asked.repository.namespace}:"
-    uuid = identifier.removeprefix(prefix)
-    if not identifier.startswith(prefix) or not _UUID.fullmatch(uuid):
+    begins = f"oai:{asked.repository.namespace}:"
+    uuid = identifier.removeprefix(begins)
+    if not identifier.startswith(begins) or not _UUID.fullmatch(uuid):
         return None
-    return asked.records.item(RecordId(_URN + uuid), asked.at)
+    return asked.records.item(RecordId("urn:uuid:" + uuid), asked.at, prefix)
 
 
 def _header(repository: Repository, item: Item) -> _Xml:
@@ -325,7 +356,7 @@ def _header(repository: Repository, item: Item) -> _Xml:
     return _fill(
         "<header%s><identifier>%s</identifier><datestamp>%s</datestamp>%s</header>\n",
         _LIVE if item.live else _DELETED,
-        _identifier(repository, item.record),
+        repository.identifier(item.record),
         _stamp(item.stamp),
         _specs(item.sets),
     )
@@ -341,11 +372,11 @@ def _record(repository: Repository, item: Item) -> _Xml:
     return _fill("<record>\n%s<metadata>%s</metadata>\n</record>\n", header, _Xml(item.metadata))
 
 
-_ANSWERS: Mapping[str, Callable[[_Asked], _Xml]] = {
-    "Identify": _identify,
-    "ListMetadataFormats": _list_metadata_formats,
-    "ListSets": _list_sets,
-    "GetRecord": _get_record,
+_ANSWERS: Mapping[str, Callable[[_Asked], bytes]] = {
+    "Identify": lambda asked: _identify(asked).encode(),
+    "ListMetadataFormats": lambda asked: _list_metadata_formats(asked).encode(),
+    "ListSets": lambda asked: _list_sets(asked).encode(),
+    "GetRecord": lambda asked: _get_record(asked).encode(),
     "ListIdentifiers": _list_identifiers,
     "ListRecords": _list_records,
 }

@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from starlette.routing import Route
 from ..errors import StoreUnavailable
 from ..messages import LANGUAGES
 from . import Records, Repository
+from .formats import FORMATS, Format
 from .limit import Limit
 from .page import POLICY, page
 from .protocol import respond
@@ -53,14 +54,15 @@ def utc_now() -> datetime:
 
 def application(
     records: Records, repository: Repository, *, key: bytes, page_size: int, token_ttl: int, limit: Limit,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] = utc_now, formats: Mapping[str, Format] = FORMATS,
 ) -> Starlette:  # fmt: skip
     """PATH, and nothing else. records is asked by several threads at once."""
 
     def answer(arguments: Sequence[tuple[str, str]]) -> bytes:
         return respond(
-            arguments, records, repository=repository, now=now(), key=key, page_size=page_size, token_ttl=token_ttl
-        )
+            arguments, records, repository=repository, now=now(), key=key, page_size=page_size, token_ttl=token_ttl,
+            formats=formats,
+        )  # fmt: skip
 
     provider = _Provider(answer, limit, {language: page(repository, language).encode() for language in LANGUAGES})
     app = Starlette(routes=[Route(PATH, provider.request, methods=["GET", "POST"])])

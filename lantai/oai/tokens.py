@@ -10,7 +10,7 @@ import hmac
 import json
 from dataclasses import astuple, dataclass
 
-_VERSION = b"\x01"  # another one whenever what follows it is read in another way
+_VERSION = b"\x02"  # another one whenever what follows it is read in another way
 _SUM = 32  # bytes of SHA-256
 
 
@@ -22,7 +22,8 @@ class BadToken(Exception):
 class Token:
     """prefix, spec, since, until: the list's arguments as they were given, since what was not given must stay open: an
     until that froze would lose what changes during the harvest. last: (datestamp, id) of the last item given, of sets
-    (0, setSpec); cursor: how many were given; expires: seconds since 1970, the first at which it holds no more.
+    (0, setSpec); cursor: how many were given; size: how many there were when the list began, where that is known;
+    expires: seconds since 1970, the first at which it holds no more.
     """
 
     verb: str
@@ -32,6 +33,7 @@ class Token:
     until: str | None
     last: tuple[int, str]
     cursor: int
+    size: int | None
     expires: int
 
 
@@ -55,10 +57,10 @@ def unseal(text: str, key: bytes, archive: str, now: int) -> Token:
     # base64 overlooks foreign characters and spare bits: many texts, one meaning. Only the one that seal writes holds.
     if version != _VERSION or _spelled(raw) != text or not hmac.compare_digest(given, _sum(told, key, archive)):
         raise BadToken("The resumptionToken is none of this repository.")
-    verb, prefix, spec, since, until, (stamp, id), cursor, expires = json.loads(told)
+    verb, prefix, spec, since, until, (stamp, id), cursor, size, expires = json.loads(told)
     if now >= expires:
         raise BadToken("The resumptionToken has expired.")
-    return Token(verb, prefix, spec, since, until, (stamp, id), cursor, expires)
+    return Token(verb, prefix, spec, since, until, (stamp, id), cursor, size, expires)
 
 
 def _spelled(raw: bytes) -> str:

@@ -178,19 +178,21 @@ def is_key(name: str) -> bool:
 
 
 def _encoded(key: str) -> bytes:
+    folder, slash, name = key.rpartition("/")
     try:
-        raw = key.encode()
+        above, last = _folder(folder) if slash else b"", name.encode()
     except UnicodeEncodeError:
         return b""
-    folder, slash, name = raw.rpartition(b"/")
-    is_one = len(raw) <= MAX_KEY and _NAME.fullmatch(name) and (not slash or _is_path(folder))
-    return raw if is_one else b""
+    if above is None or not _NAME.fullmatch(last) or len(above) + len(last) > MAX_KEY:
+        return b""
+    return above + last
 
 
 @lru_cache(maxsize=256)
-def _is_path(folder: bytes) -> bool:
-    """Whether each part of it is a name. Asked of one folder again and again."""
-    return all(_NAME.fullmatch(name) for name in folder.split(b"/"))
+def _folder(path: str) -> bytes | None:
+    """path and "/", if each part of it is a name. Asked of one folder again and again."""
+    raw = path.encode()
+    return raw + b"/" if all(_NAME.fullmatch(name) for name in raw.split(b"/")) else None
 
 
 def absent(key: str) -> NotFound:

@@ -28,14 +28,14 @@ class Folders:
         """The folders and files in base ("a/b/" or ""), last first; a link or device is neither. Folders end in "/":
         their order is then that of whole keys.
         """
-        path = self.root + b"/" + base
+        path, names = self.root + b"/" + base, list[bytes]()
         try:
             with os.scandir(path) as entries:
-                names = [
-                    entry.name if entry.is_file(follow_symlinks=False) else entry.name + b"/"
-                    for entry in entries
-                    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
-                ]
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        names.append(entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        names.append(entry.name + b"/")
         except OSError as error:
             if base and error.errno in _NONE:
                 return []

@@ -30,28 +30,24 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> Bi
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise unreadable(error, key, path) from error
-    seen = os.fstat(descriptor)
-    if not stat.S_ISREG(seen.st_mode):
-        os.close(descriptor)
-        raise absent(key)
-    end = seen.st_size if stop is None else min(stop, seen.st_size)
-    if end - start > _SMALL:
-        return io.BufferedReader(_FileRange(descriptor, path, start, end), _BUFFERED)
+    kept = False
     try:
-        return io.BytesIO(_whole(descriptor, start, end))
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
+            raise absent(key)
+        end = seen.st_size if stop is None else min(stop, seen.st_size)
+        if end - start > _SMALL:
+            kept = True
+            return io.BufferedReader(_FileRange(descriptor, path, start, end), _BUFFERED)
+        data = os.pread(descriptor, max(0, end - start), start)
+        while start + len(data) < end and (more := os.pread(descriptor, end - start - len(data), start + len(data))):
+            data += more  # a network's file system may give less than it has
+        return io.BytesIO(data)
     except OSError as error:
         raise unavailable(error, path) from error
     finally:
-        os.close(descriptor)
-
-
-def _whole(descriptor: int, start: int, stop: int) -> bytes:
-    """Mostly by one call; a network's file system may give less than it has."""
-    data = b""
-    while start < stop and (more := os.pread(descriptor, stop - start, start)):
-        data += more
-        start += len(more)
-    return data
+        if not kept:
+            os.close(descriptor)
 
 
 def unreadable(error: OSError, key: str, path: bytes) -> LantaiError:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from lantai.model import RecordId
-from lantai.oai import Item, Set, Wanted
+from lantai.oai import Item, Page, Set, Wanted
 from tests.integration.command import ENVIRONMENT, Lantai
 
 _DC = (
@@ -34,10 +34,10 @@ class Shelf:
     def now(self, clock: datetime) -> int:
         return int(clock.timestamp())
 
-    def item(self, record: RecordId, at: int) -> Item | None:
+    def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
         return next((one for one in self._all() if one.record == record and one.stamp < at), None)
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int) -> Sequence[Item]:
+    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None) -> Page:
         found = [
             one
             for one in self._all()
@@ -47,7 +47,7 @@ class Shelf:
             and one.stamp < at
             and (after is None or (one.stamp, one.record) > after)
         ]
-        return found[:limit]
+        return Page(found[:limit], len(found) > limit)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         return [Set("type", "Type", "")][:limit] if after < "type" else []

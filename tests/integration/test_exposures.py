@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lantai.catalog import Catalog, Exposed
+from lantai.catalog import Catalog, Exposed, Selection
 from lantai.model import RecordId
 from tests.integration.command import Lantai, folder
 
@@ -35,13 +35,14 @@ def keep(lantai: Lantai, tmp_path: Path) -> Keep:
 
 def seen(lantai: Lantai, record: RecordId, at: int = LATER) -> Exposed | None:
     with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
-        return catalog.exposures.one(record, at)
+        return catalog.exposures.one(record, at, described=True, files=True)
 
 
 def listed(lantai: Lantai, *, spec: str | None = None, at: int = LATER) -> list[tuple[str, int, bool]]:
     with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
-        some = catalog.exposures.some(first=0, last=at, spec=spec, at=at, after=(-1, ""), limit=1000)
-        return [(one.id, one.since, one.live) for one in some]
+        part = Selection(0, at, spec or "")
+        some = catalog.exposures.digests(part, at=at, after=(-1, ""), limit=1000, prefix="")
+        return [(record, since, bool(live)) for record, since, live, _digest in some]
 
 
 def answer(lantai: Lantai) -> int:
@@ -123,9 +124,15 @@ def test_a_datestamp_changes_when_what_is_seen_does_and_never_comes_before_an_an
     answered = answer(lantai)
     more = folder(lantai.folder.parent / "more", {"总结.txt": "圆满\n"}) / "总结.txt"
     assert lantai("update", record, "--add", more, "--reason", "补交").code == 0
+    added = seen(lantai, record)
+    assert added is not None
+    assert added.since >= answered > first.since  # its files are told of, too
+    assert lantai("access", "set", record, "open", "--reason", "复核").code == 0
     same = seen(lantai, record)
     assert same is not None
-    assert same.since == first.since  # its description says nothing else
+    assert same.since == added.since
+    time.sleep(1.1)
+    answered = answer(lantai)
     assert lantai("update", record, "--title", "文化节", "--reason", "更正").code == 0
     now = seen(lantai, record)
     assert now is not None

@@ -16,9 +16,11 @@ import sickle  # type: ignore[import-untyped]
 from lxml import etree
 from oaipmh_scythe import Scythe
 
+from lantai.oai.formats import FORMATS
 from tests.integration.command import Lantai, folder
 from tests.integration.harvested import running
-from tests.unit.test_oai_protocol import ENVELOPE, INSIDE
+from tests.unit.test_oai_formats import judge
+from tests.unit.test_oai_protocol import ENVELOPE
 
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
 
@@ -31,34 +33,52 @@ class Seen(NamedTuple):
     sets: tuple[str, ...]
 
 
-Harvest = Callable[[str, str | None], Mapping[str, Seen]]
-"""Of the address, from a datestamp on: by identifier."""
+Harvest = Callable[[str, str, str | None], Mapping[str, Seen]]
+"""Of the address, in a format, from a datestamp on: by identifier."""
+
+NAMESPACES = {
+    "o": "http://www.openarchives.org/OAI/2.0/", "dc": "http://purl.org/dc/elements/1.1/",
+    "e": "http://ead3.archivists.org/schema/", "m": "http://www.loc.gov/METS/", "p": "http://www.loc.gov/premis/v3",
+}  # fmt: skip
+TITLES = {
+    "oai_dc": "//dc:title/text()",
+    "oai_qdc": "//dc:title/text()",
+    "ead3": "//e:archdesc/e:did/e:unittitle/text()",
+    "mets": "/descendant-or-self::m:mets/@LABEL",
+    "premis": "//p:significantProperties[p:significantPropertiesType='title']/p:significantPropertiesValue/text()",
+}
 
 
-def by_sickle(url: str, since: str | None) -> Mapping[str, Seen]:
-    asked = {"metadataPrefix": "oai_dc", **({"from": since} if since else {})}
+def title_of(record: Any, prefix: str) -> str:
+    """The first one in a record; "" where it has no metadata."""
+    return next(map(str, record.xpath("." + TITLES[prefix], namespaces=NAMESPACES)), "")
+
+
+def by_sickle(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
+    asked = {"metadataPrefix": prefix, **({"from": since} if since else {})}
     return {
         one.header.identifier: Seen(
-            one.header.datestamp, "" if one.deleted else one.metadata["title"][0], tuple(one.header.setSpecs)
+            one.header.datestamp, "" if one.deleted else title_of(one.xml, prefix), tuple(one.header.setSpecs)
         )
         for one in sickle.Sickle(url).ListRecords(**asked)
     }
 
 
-def by_scythe(url: str, since: str | None) -> Mapping[str, Seen]:
+def by_scythe(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
     with Scythe(url) as client:
-        every: list[Any] = list(client.list_records(metadata_prefix="oai_dc", from_=since))
+        every: list[Any] = list(client.list_records(metadata_prefix=prefix, from_=since))
     return {
         one.header.identifier: Seen(
-            one.header.datestamp, "" if one.deleted else one.metadata["title"][0], tuple(one.header.setSpecs)
+            one.header.datestamp, "" if one.deleted else title_of(one.xml, prefix), tuple(one.header.setSpecs)
         )
         for one in every
     }
 
 
-def by_oaipmh(url: str, since: str | None) -> Mapping[str, Seen]:
+def by_oaipmh(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
     registry = oaipmh.metadata.MetadataRegistry()
-    registry.registerReader("oai_dc", oaipmh.metadata.oai_dc_reader)
+    fields = {"title": ("textList", "." + TITLES[prefix])}
+    registry.registerReader(prefix, oaipmh.metadata.MetadataReader(fields, NAMESPACES))
     client = oaipmh.client.Client(url, registry)
     client.updateGranularity()
     asked: dict[str, Any] = {"from_": datetime.fromisoformat(since).replace(tzinfo=None)} if since else {}
@@ -67,28 +87,27 @@ def by_oaipmh(url: str, since: str | None) -> Mapping[str, Seen]:
             header.datestamp().strftime("%Y-%m-%dT%H:%M:%SZ"), "" if header.isDeleted() else data.getField("title")[0],
             tuple(header.setSpec()),
         )
-        for header, data, _about in client.listRecords(metadataPrefix="oai_dc", **asked)
+        for header, data, _about in client.listRecords(metadataPrefix=prefix, **asked)
     }  # fmt: skip
 
 
-def by_hand(url: str, since: str | None) -> Mapping[str, Seen]:
-    """Every answer, and the Dublin Core in it, against their schemas."""
-    response, dublin_core = ENVELOPE, INSIDE
-    query = "verb=ListRecords&metadataPrefix=oai_dc" + (f"&from={since}" if since else "")
+def by_hand(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
+    """Every answer, and the metadata in it, against their schemas."""
+    query = f"verb=ListRecords&metadataPrefix={prefix}" + (f"&from={since}" if since else "")
     found: dict[str, Seen] = {}
     pages = 0
     while query:
         with urlopen(f"{url}?{query}") as answer:
             root = etree.fromstring(answer.read())
-        response.assertValid(root)
+        ENVELOPE.assertValid(root)
         pages += 1
         for one in root.iter(f"{OAI}record"):
             header = one.find(f"{OAI}header")
             assert header is not None
             title = ""
             for metadata in one.iter(f"{OAI}metadata"):
-                dublin_core.assertValid(metadata[0])
-                title = metadata[0].findtext("{http://purl.org/dc/elements/1.1/}title") or ""
+                judge(prefix, metadata[0])
+                title = title_of(one, prefix)
             assert bool(title) != (header.get("status") == "deleted")
             sets = tuple(spec.text or "" for spec in header.findall(f"{OAI}setSpec"))
             name = header.findtext(f"{OAI}identifier") or ""
@@ -139,10 +158,11 @@ def test_a_harvester_sees_what_is_open_what_was_and_what_changes(
 ) -> None:
     lantai, url, ids = archive
     harvest: Harvest = HARVESTERS[name]
-    first = harvest(url, None)
-    assert {one: seen.title for one, seen in first.items() if seen.title} == told(ids, 0, 2, 3)
-    assert {one for one, seen in first.items() if not seen.title} == told(ids, 5, 7).keys()
-    assert {seen.sets for seen in first.values()} == {("level:file",)}
+    firsts = {prefix: harvest(url, prefix, None) for prefix in FORMATS}
+    for first in firsts.values():
+        assert {one: seen.title for one, seen in first.items() if seen.title} == told(ids, 0, 2, 3)
+        assert {one for one, seen in first.items() if not seen.title} == told(ids, 5, 7).keys()
+        assert {seen.sets for seen in first.values()} == {("level:file",)}
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     every = list(ids.values())
     assert lantai("access", "set", every[1], "open", "--reason", "期满").code == 0
@@ -150,8 +170,9 @@ def test_a_harvester_sees_what_is_open_what_was_and_what_changes(
     assert lantai("update", every[2], "--title", "文化节", "--reason", "更正").code == 0
     assert lantai("withdraw", every[7], "--undo", "--reason", "查清").code == 0
     time.sleep(2.1)
-    later = harvest(url, since)
-    assert {one: seen.title for one, seen in later.items()} == {
-        **told(ids, 1, 7), **dict.fromkeys(told(ids, 0), ""), **dict.fromkeys(told(ids, 2), "文化节"),
-    }  # fmt: skip
-    assert harvest(url, None) == {**first, **later}
+    for prefix, first in firsts.items():
+        later = harvest(url, prefix, since)
+        assert {one: seen.title for one, seen in later.items()} == {
+            **told(ids, 1, 7), **dict.fromkeys(told(ids, 0), ""), **dict.fromkeys(told(ids, 2), "文化节"),
+        }  # fmt: skip
+        assert harvest(url, prefix, None) == {**first, **later}

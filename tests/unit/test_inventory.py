@@ -32,6 +32,7 @@ from lantai.storage.ocfl.inventory import (
     to_version,
     valid_digest,
     valid_path,
+    valid_paths,
     version_number,
 )  # fmt: skip
 
@@ -94,6 +95,51 @@ def test_what_is_written_is_read_back(
         "head": f"v{len(infos)}", "contentDirectory": "content",
     }  # fmt: skip
     assert written(algorithm, list(reversed(rows)), len(infos)) == data
+
+
+@given(inventories())
+def test_what_is_taken_at_once_is_what_is_read_row_by_row(
+    one: tuple[DigestAlgorithm, list[Content], list[VersionInfo], list[State]],
+) -> None:
+    algorithm, contents, infos, states = one
+    data = written(algorithm, [*contents, *infos, *states], len(infos))
+    by_row, at_once = table_of(rows_of(data)), Inventory()
+    if not at_once.take(data):
+        assert b"\\u" in data  # only control characters are escaped so
+        return
+    for ask in (told, lambda table: list(table.manifest()), lambda table: list(table.contents())):
+        assert ask(at_once) == ask(by_row)
+
+
+def told(table: Inventory) -> object:
+    return table.fields, list(table.versions()), [list(table.located(one.number)) for one in table.versions()]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (b'": ["', b'": [7, "'), (b'["v1', b'"v1'), (b'"id": "urn:x"', b'"id": 7'), (b'"versions"', b'"version"'),
+        (b'"v1": {', b'"v01": {'), (b'"user": {', b'"users": {'), (b"{", b"["),
+        (b"urn:x", b"\xff"), (b"urn:x", b"\\ud800"),
+        (b'{\n  "id"', b"[" * 100_000 + b'{\n  "id"'), (b'"manifest": {', b'"manifest": {"00": [["a"]],'),
+    ],
+)  # fmt: skip
+def test_what_is_of_another_form_is_not_taken_at_once(changed: tuple[bytes, bytes]) -> None:
+    digest = "ab" * 32
+    info = VersionInfo(1, "2026-03-01T08:30:00Z", "m", "u", "urn:x")
+    data = written("sha256", [Content(digest, "v1/content/0123abcd/a"), info, State(1, digest, "a")], 1)
+    assert Inventory().take(data)
+    assert changed[0] in data
+    assert not Inventory().take(data.replace(*changed, 1))
+
+
+@given(st.lists(st.text("a./\n", min_size=1), max_size=4))
+def test_paths_are_valid_together_only_if_each_is(paths: list[str]) -> None:
+    if valid_paths(paths):
+        assert all(map(valid_path, paths))
+    elif not any("\n" in path for path in paths):
+        hidden = any(part.startswith(".") for path in paths for part in path.split("/"))
+        assert hidden or not all(map(valid_path, paths))
 
 
 @given(inventories())

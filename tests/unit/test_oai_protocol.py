@@ -16,7 +16,7 @@ from lxml import etree
 
 from lantai.metadata.xml import text
 from lantai.model import RecordId
-from lantai.oai import Item, Repository, Set, Wanted
+from lantai.oai import Item, Page, Repository, Set, Wanted
 from lantai.oai.protocol import respond
 from lantai.oai.tokens import unseal
 
@@ -90,20 +90,31 @@ class Shelf:
         last = {one.record: one for one in sorted(self.looks, key=lambda one: one.stamp) if one.stamp < at}
         return sorted(last.values(), key=lambda one: (one.stamp, one.record))
 
-    def item(self, record: RecordId, at: int) -> Item | None:
+    def item(self, record: RecordId, at: int, prefix: str | None = None) -> Item | None:
         self.asked.append("item")
         return next((one for one in self._shown(at) if one.record == record), None)
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int) -> Sequence[Item]:
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
         self.asked.append("items")
+        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        some = found[:limit]
+        last = (some[-1].stamp, some[-1].record) if some else None
+        return Page([row(one) for one in some], last, len(found) > limit)
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        return len(self._wanted(wanted, at))
+
+    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
         return [
             one
             for one in self._shown(at)
-            if (after is None or (one.stamp, one.record) > after)
-            and (wanted.since is None or wanted.since <= one.stamp)
+            if (wanted.since is None or wanted.since <= one.stamp)
             and (wanted.until is None or one.stamp <= wanted.until <= at)
             and (wanted.spec is None or any((spec + ":").startswith(wanted.spec + ":") for spec in one.sets))
-        ][:limit]
+        ]
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         self.asked.append("sets")
@@ -211,9 +222,9 @@ def test_the_formats_of_all_of_an_item_and_of_a_deleted_one() -> None:
     shelf = Shelf([item(1, CLOCK - 9), item(2, CLOCK - 9, live=False)])
     for arguments in ({}, {"identifier": oai(1)}, {"identifier": oai(2)}):
         root = get(shelf, "ListMetadataFormats", **arguments)
-        assert texts(root, "metadataPrefix") == ["oai_dc"]
-        assert texts(root, "schema") == ["http://www.openarchives.org/OAI/2.0/oai_dc.xsd"]
-        assert texts(root, "metadataNamespace") == ["http://www.openarchives.org/OAI/2.0/oai_dc/"]
+        assert texts(root, "metadataPrefix") == ["oai_dc", "oai_qdc", "ead3", "mets", "premis"]
+        assert texts(root, "schema")[0] == "http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
+        assert texts(root, "metadataNamespace")[0] == "http://www.openarchives.org/OAI/2.0/oai_dc/"
         assert attributes(root) == {"verb": "ListMetadataFormats", **arguments}
     assert errors(get(shelf, "ListMetadataFormats", identifier=oai(3))) == ["idDoesNotExist"]
 
@@ -369,7 +380,7 @@ def test_identifiers_that_do_not_exist(identifier: str) -> None:
     root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="oai_dc")
     assert errors(root) == ["idDoesNotExist"]
     assert attributes(root).get("identifier", identifier) == identifier
-    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="ead3")
+    root = get(shelf, "GetRecord", identifier=identifier, metadataPrefix="marc21")
     assert errors(root) == ["idDoesNotExist", "cannotDisseminateFormat"]
     assert shelf.asked == (["item"] * 3 if identifier == oai(9) else [])  # for the others no statement is run
 
@@ -391,9 +402,9 @@ def test_what_is_not_shown_yet_and_what_never_was_are_asked_for_in_the_same_way(
 
 
 def test_formats_that_there_are_not() -> None:
-    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="ead3")
+    root = get(Shelf(FIVE), "GetRecord", identifier=oai(1), metadataPrefix="marc21")
     assert errors(root) == ["cannotDisseminateFormat"]
-    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "ead3"}
+    assert attributes(root) == {"verb": "GetRecord", "identifier": oai(1), "metadataPrefix": "marc21"}
     for verb in ("ListRecords", "ListIdentifiers"):
         assert errors(get(Shelf(FIVE), verb, metadataPrefix="OAI_DC")) == ["cannotDisseminateFormat"]
 
@@ -587,7 +598,7 @@ def test_what_changes_during_a_harvest_is_not_lost(
         arguments = (("verb", "ListRecords"), ("resumptionToken", token))
     else:
         pytest.fail("the list has no end")
-    shown = shelf.items(Wanted(), clock - lag, None, 99)
+    shown = shelf.items(Wanted(), clock - lag, None, 99).items
     assert errors(root) == ([] if shown else ["noRecordsMatch"])
     assert view == {
         "oai:example.org:" + one.record.removeprefix("urn:uuid:"): (iso(one.stamp), None if one.live else "deleted")

@@ -199,7 +199,10 @@ class Root:
         hasher = Hasher(inventory.ALGORITHMS)
         try:
             with self.store.open(key) as source:
-                table.load(inventory.read(cast(BinaryIO, _Hashed(source, hasher)), subject=key))
+                hashed = _Hashed(source, hasher)
+                hashed.again = hashed.read(CHUNK)
+                if len(hashed.again) == CHUNK or not table.take(hashed.again):
+                    table.load(inventory.read(cast(BinaryIO, hashed), subject=key))
             table.digests = hasher.result().values
         except BaseException:
             table.close()
@@ -341,14 +344,19 @@ class Root:
             return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Hashed:
-    """What is read to its end, hashed on the way."""
+    """What is read to its end, hashed on the way. again: of what was read, what is to be read once more."""
 
     source: BinaryIO
     hasher: Hasher
+    again: bytes = b""
 
     def read(self, size: int = -1) -> bytes:
+        if self.again:
+            size = len(self.again) if size < 0 else size
+            data, self.again = self.again[:size], self.again[size:]
+            return data
         data = self.source.read(size)
         self.hasher.update(data)
         return data

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import BinaryIO, Literal, TypeAlias, get_args
 
@@ -118,6 +118,48 @@ def _rows(source: BinaryIO, buffered: int) -> Iterator[Row]:
                 info[key] = value
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All rows: versions by number, content paths by digest, the digest of each (version, logical path)."""
+
+    fields: dict[str, str]
+    versions: dict[int, VersionInfo]
+    contents: dict[str, set[str]]
+    states: dict[tuple[int, str], str]
+
+
+def whole(data: bytes) -> Whole | None:
+    """An inventory that is small enough to be in memory. None: it is none, or unlike those that we write: read tells
+    what is wrong with it, if anything is.
+    """
+    if b"\\u" in data:  # of what is escaped so, some is no text
+        return None
+    try:
+        told = json.loads(data.decode())
+        versions = {version_number(name): one for name, one in told["versions"].items()}
+        infos = {
+            number: VersionInfo(number, one["created"], one["message"], one["user"]["name"], one["user"]["address"])
+            for number, one in versions.items()
+        }
+        found = Whole(
+            {name: told[name] for name in _HEAD_KEYS if name in told},
+            infos,
+            {digest.lower(): set(paths) for digest, paths in told["manifest"].items()},
+            {
+                (number, path): digest.lower()
+                for number, one in versions.items()
+                for digest, paths in one["state"].items()
+                for path in paths
+            },
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    lists = [*told["manifest"].values(), *(paths for one in versions.values() for paths in one["state"].values())]
+    texts = chain(found.fields.values(), *(astuple(one)[1:] for one in infos.values()), *lists)
+    is_plain = all(type(one) is list for one in lists) and all(type(one) is str for one in texts)
+    return found if is_plain and len(found.contents) == len(told["manifest"]) else None
+
+
 def version_number(name: str) -> int:
     """v3 is 3. ValueError for anything else; zero-padded numbers are not ours (OCFL 1.1 3.1 advises against)."""
     if not re.fullmatch(r"v[1-9][0-9]{0,8}", name):
@@ -193,6 +235,15 @@ _NO_PART = frozenset(("", ".", ".."))
 def valid_path(path: str) -> bool:
     """OCFL 1.1 E049, E051 to E053, E099 to E101: no empty, "." or ".." component, no slash at either end."""
     return _NO_PART.isdisjoint(path.split("/"))
+
+
+def valid_paths(paths: Iterable[str]) -> bool:
+    """Whether all are, asked at once of many. False also where a name has a newline that the others make odd."""
+    lines = "\n".join(("", *paths, ""))
+    return not any(odd in lines for odd in _ODD)
+
+
+_ODD = ("//", "/.", "/\n", "\n/", "\n.", "\n\n")
 
 
 def timestamp(at: datetime) -> str:

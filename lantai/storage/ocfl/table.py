@@ -75,6 +75,17 @@ class Inventory:
             if len(self._contents) + len(self._states) > _HELD:
                 self.db  # noqa: B018 -- takes them in
 
+    def take(self, data: bytes) -> bool:
+        """All of a small inventory at once, several times as fast as load. False: it is large, or not of the form that
+        we write; nothing was taken.
+        """
+        whole = inventory.whole(data)
+        if whole is None or len(whole.contents) + len(whole.states) > _HELD:
+            return False
+        self.fields, self._versions = whole.fields, whole.versions
+        self._contents, self._states = whole.contents, whole.states
+        return True
+
     def add_version(self, info: VersionInfo) -> None:
         self.db.execute(
             "INSERT OR REPLACE INTO version VALUES (?, ?, ?, ?, ?)",

@@ -9,19 +9,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import zip_longest
-from typing import TYPE_CHECKING
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from ...errors import Damaged, NotFound
 from ...model import Finding, PackageId
 from . import DECLARATION, DECLARED, Reader, digest_of_chunks, layout
-from .inventory import TYPE, sidecar, valid_digest, valid_path
+from .inventory import TYPE, sidecar, valid_digest, valid_path, valid_paths
 from .layout import DRAFT_CONTENT
 from .table import Inventory
 
 if TYPE_CHECKING:
     from . import Root
+
+Line = TypeVar("Line")
 
 
 def packages(root: Root) -> Iterator[PackageId]:
@@ -159,6 +161,8 @@ def _contradicted(root: Root, key: str) -> Iterator[Finding]:
 
 
 _CONTENT = re.compile(r"v[1-9][0-9]*/content/")
+_LINES = 1000
+"""Of an inventory that are looked at together: what is wrong with one is asked only where anything is."""
 
 
 def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iterator[Finding]:
@@ -170,17 +174,31 @@ def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iter
     if numbers != list(range(1, number + 1)) or table.fields.get("head") != f"v{number}":
         yield Finding.of("E040", key)
     algorithm = table.fields.get("digestAlgorithm", "")
-    for digest, path in table.manifest():
-        if not valid_digest(algorithm, digest):
-            yield Finding.of("E025", f"{key} {digest}", algorithm=algorithm)
-        if not _CONTENT.match(path) or not valid_path(path):
-            yield Finding.of("E099", f"{key} {path}")
+    for lines in _batches(table.manifest()):
+        digests, paths = zip(*lines, strict=True)
+        are_valid = all(valid_digest(algorithm, one) for one in digests)
+        if are_valid and all(map(_CONTENT.match, paths)) and valid_paths(paths):
+            continue
+        for digest, path in lines:
+            if not valid_digest(algorithm, digest):
+                yield Finding.of("E025", f"{key} {digest}", algorithm=algorithm)
+            if not _CONTENT.match(path) or not valid_path(path):
+                yield Finding.of("E099", f"{key} {path}")
     for info in table.versions():
-        for path, digest, content in table.located(info.number):
-            if content is None:
-                yield Finding.of("E050", f"{key} {path}", digest=digest)
-            if not valid_path(path):
-                yield Finding.of("E052", f"{key} {path}")
+        for located in _batches(table.located(info.number)):
+            paths, _digests, contents = zip(*located, strict=True)
+            if None not in contents and valid_paths(paths):
+                continue
+            for path, digest, content in located:
+                if content is None:
+                    yield Finding.of("E050", f"{key} {path}", digest=digest)
+                if not valid_path(path):
+                    yield Finding.of("E052", f"{key} {path}")
+
+
+def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    while some := list(islice(lines, _LINES)):
+        yield some
 
 
 def _root_pair(root: Root, place: str, head: str, algorithm: str, digests: list[str]) -> Iterator[Finding]:

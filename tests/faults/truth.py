@@ -1,0 +1,142 @@
+"""What must be seen of an archive: all that was decided, kept as it was told, and read off plainly each time. It knows
+nothing of spans, datestamps, or the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lantai.model import Decision, Entry, Level, Shown
+
+TYPES = {"图像": "image", "Text": "text", "录音": "sound", "": "", "照片集": ""}
+"""Values of dc.type, and the set that each is of, if any."""
+ARRANGED = ("fonds", "subfonds", "series", "subseries")
+_STRICTNESS: Sequence[Shown] = ("closed", "description", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The description of a record; code: "": it has none."""
+
+    title: str
+    level: Level
+    type: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a harvester sees of a record, but for its datestamp. title "": it is deleted."""
+
+    title: str
+    sets: frozenset[str]
+
+
+@dataclass
+class Truth:
+    """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
+    ever_open: those that were open at any second up to now, or might have been; shown: those that an answer showed
+    live.
+    """
+
+    created: dict[str, float] = field(default_factory=dict)
+    parent: dict[str, str | None] = field(default_factory=dict)
+    said: dict[str, Said] = field(default_factory=dict)
+    decisions: defaultdict[str, list[Decision]] = field(default_factory=lambda: defaultdict(list))
+    withdrawals: defaultdict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    every: dict[str, set[Said]] = field(default_factory=dict)
+    ever_sets: defaultdict[str, set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
+    ever_above: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ever_open: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+
+    def describe(self, record: str, parent: str | None, created: float, said: Said) -> None:
+        self.created[record], self.parent[record], self.said[record] = created, parent, said
+        self.every.setdefault(record, set()).add(said)
+
+    def leave(self, record: str) -> None:
+        """It is in its package no more; what was decided of it stands."""
+        del self.created[record], self.parent[record], self.said[record]
+
+    def line(self, record: str) -> Iterator[str]:
+        """A record and all above it."""
+        one: str | None = record
+        while one is not None:
+            yield one
+            one = self.parent.get(one)
+
+    def is_open(self, record: str, instant: float) -> bool:
+        if record not in self.created or instant < self.created[record]:
+            return False
+        if any(self._is_withdrawn(one, instant) for one in self.line(record)):
+            return False
+        return self._access(record, instant) != "closed"
+
+    def _access(self, record: str, instant: float) -> Shown:
+        taken = [one for one in self.decisions[record] if one.at.timestamp() <= instant]
+        replaced = {id for one in taken for id in one.replaces}
+        standing = [one for one in taken if one.id not in replaced]
+        if standing:
+            told: list[Shown] = [one.shown if one.since.timestamp() <= instant else "closed" for one in standing]
+            return min(told, key=_STRICTNESS.index)
+        above = self.parent.get(record)
+        return "closed" if above is None else self._access(above, instant)
+
+    def _is_withdrawn(self, record: str, instant: float) -> bool:
+        told = [one for one in self.withdrawals[record] if one.at.timestamp() <= instant]
+        replaced = {id for one in told for id in one.replaces}
+        return any(one.state["withdrawn"] for one in told if one.id not in replaced)
+
+    def sets(self, record: str) -> frozenset[str]:
+        """Those that its header names, and those above them."""
+        said = self.said[record]
+        nodes = [
+            self.said[one].code or one.removeprefix("urn:uuid:")
+            for one in reversed(list(self.line(record)))
+            if self.said[one].level in ARRANGED
+        ]
+        found = {":".join(["fonds", *nodes[:end]]) for end in range(1, len(nodes) + 1)}
+        found |= {f"level:{said.level}"} | ({"type", f"type:{TYPES[said.type]}"} if TYPES[said.type] else set())
+        return frozenset(found)
+
+    def live(self, instant: float) -> dict[str, Look]:
+        return {one: Look(self.said[one].title, self.sets(one)) for one in self.created if self.is_open(one, instant)}
+
+    def instants(self, record: str) -> set[float]:
+        """At which what is seen of it may change by itself."""
+        found = {self.created[record]} if record in self.created else set()
+        for one in self.line(record):
+            found |= {instant.timestamp() for told in self.decisions[one] for instant in (told.at, told.since)}
+            found |= {told.at.timestamp() for told in self.withdrawals[one]}
+        return found
+
+    def look(self, now: float) -> None:
+        """Note what is open now, or was at any time by what is known now. To be called whenever something changed."""
+        for record in self.created:
+            self.ever_sets[record].add(self.sets(record))
+            self.ever_above[record] |= {*self.line(record)}
+            if record not in self.ever_open:
+                # While the clock is set back, what is decided counts from the newest answer on.
+                some = (one for one in {now, *self.instants(record)} if one <= max(now, self.created[record]))
+                if any(self.is_open(record, one) for one in some):
+                    self.ever_open.add(record)
+
+    def secrets(self) -> set[str]:
+        """What no answer may say: ids, titles and codes of records that were never open. The code of a node, or its id,
+        names the sets of what stands below it.
+        """
+        named = {above for one in self.ever_open for above in self.ever_above[one]}
+        found = set[str]()
+        for record, every in self.every.items():
+            if record not in self.ever_open:
+                found |= {said.title for said in every}
+                if record not in named:
+                    found |= {record.removeprefix("urn:uuid:"), *(said.code for said in every if said.code)}
+        return found
+
+
+def at(instant: float) -> datetime:
+    return datetime.fromtimestamp(instant, UTC)

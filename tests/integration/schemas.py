@@ -1,0 +1,68 @@
+"""Every answer of an OAI-PMH provider by its schemas: the envelope, and, since OAI-PMH.xsd skips what is inside, each
+metadata, about, description and setDescription by the schema of its namespace. Of what has no schema here the rules are
+written out; a namespace that is in neither fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from lxml import etree
+
+from tests.unit.test_oai_protocol import ENVELOPE, OAI, SCHEMAS, schema
+
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+_INSIDE = ("metadata", "about", "description", "setDescription")
+_FILES: Mapping[str, str] = {
+    "http://www.openarchives.org/OAI/2.0/oai_dc/": "oai_dc.xsd",
+    "http://ead3.archivists.org/schema/": "ead3.xsd",
+    "http://www.loc.gov/METS/": "mets-1.12.xsd",
+    "http://www.loc.gov/premis/v3": "premis-3.0.xsd",
+}
+
+
+def judged(answer: bytes) -> etree._Element:
+    """Its root element. AssertionError, etree.DocumentInvalid."""
+    root = etree.fromstring(answer, etree.XMLParser(resolve_entities=False, no_network=True))
+    ENVELOPE.assertValid(root)
+    for name in _INSIDE:
+        for one in root.iter(OAI + name):
+            for inside in one.iterchildren(etree.Element):
+                inner(inside)
+    return root
+
+
+def inner(element: etree._Element) -> None:
+    """What stands inside a metadata, about or description by its own schema."""
+    namespace = etree.QName(element).namespace or ""
+    # By itself, as a harvester keeps it: namespaces that it needs must not be lost with what stood around.
+    alone = etree.fromstring(etree.tostring(element, with_tail=False))
+    if namespace in _FILES:
+        _schema(_FILES[namespace]).assertValid(alone)
+    else:
+        assert namespace in _RULES, f"there is no schema of {namespace}"
+        _RULES[namespace](alone)
+
+
+@cache
+def _schema(name: str) -> etree.XMLSchema:
+    return schema(SCHEMAS / name)
+
+
+def _identifier(element: etree._Element) -> None:
+    """oai-identifier.xsd."""
+    told = [(etree.QName(one).localname, one.text or "") for one in element]
+    assert [name for name, _text in told] == ["scheme", "repositoryIdentifier", "delimiter", "sampleIdentifier"]
+    values = dict(told)
+    assert (values["scheme"], values["delimiter"]) == ("oai", ":")
+    domain = values["repositoryIdentifier"]
+    assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9\-]*(\.[a-zA-Z][a-zA-Z0-9\-]*)+", domain)
+    assert re.fullmatch(rf"oai:{re.escape(domain)}:[a-zA-Z0-9\-_\.!~\*'\(\);/\?:@&=\+$,%]+", values["sampleIdentifier"])
+
+
+_RULES: Mapping[str, Callable[[etree._Element], None]] = {
+    "http://www.openarchives.org/OAI/2.0/oai-identifier": _identifier,
+}

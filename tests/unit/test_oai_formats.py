@@ -1,0 +1,376 @@
+"""What is said of a record in each format, judged by the format's own schema; qualified Dublin Core, whose schema is
+not at hand, by DCMI's list of terms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from lantai.digest import Digests
+from lantai.errors import UsageError
+from lantai.metadata.elements import description, terms
+from lantai.model import Element, FileId, Format, Holdings, Level, PayloadFile, Record, RecordId
+from lantai.oai import plugins
+from lantai.oai.formats import FORMATS, Shown, joined
+from lantai.oai.formats import Format as Given
+from tests.unit.test_oai_protocol import INSIDE, SCHEMAS, schema, uuid
+
+DC = "{http://purl.org/dc/elements/1.1/}"
+TERMS = "{http://purl.org/dc/terms/}"
+OAI_DC = "{http://www.openarchives.org/OAI/2.0/oai_dc/}"
+QDC = "{http://worldcat.org/xmlschemas/qdc-1.0/}"
+EAD = "{http://ead3.archivists.org/schema/}"
+METS = "{http://www.loc.gov/METS/}"
+PREMIS = "{http://www.loc.gov/premis/v3}"
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+RULES = {
+    "oai_dc": INSIDE,
+    "ead3": schema(SCHEMAS / "ead3.xsd"),
+    "mets": schema(SCHEMAS / "mets-1.12.xsd"),
+    "premis": schema(SCHEMAS / "premis-3.0.xsd"),
+}
+FIFTEEN = set(re.findall(r"\w+", """
+    contributor coverage creator date description format identifier language publisher relation rights source subject
+    title type
+"""))  # fmt: skip
+REFINED = set(re.findall(r"\w+", """
+    abstract accessRights accrualMethod accrualPeriodicity accrualPolicy alternative audience available
+    bibliographicCitation conformsTo created dateAccepted dateCopyrighted dateSubmitted educationLevel extent
+    hasFormat hasPart hasVersion instructionalMethod isFormatOf isPartOf isReferencedBy isReplacedBy isRequiredBy
+    issued isVersionOf license mediator medium modified provenance references replaces requires rightsHolder spatial
+    tableOfContents temporal valid
+"""))  # fmt: skip
+SCHEMES = {"LCSH", "MESH", "DDC", "LCC", "UDC", "TGN", "Period", "Point", "Box", "IMT", "ISO3166", "URI", "W3CDTF"}
+W3CDTF = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
+
+
+def judge_qdc(root: etree._Element) -> None:
+    """DCMI's dcterms.xsd of 2008-02-11: any terms in any order, simple content, a language or an encoding scheme."""
+    assert root.tag == QDC + "qualifieddc"
+    for one in root:
+        name = etree.QName(one)
+        assert name.localname in (FIFTEEN if name.namespace == DC[1:-1] else REFINED), one.tag
+        assert name.namespace in (DC[1:-1], TERMS[1:-1])
+        assert len(one) == 0
+        assert len(one.attrib) <= 1
+        scheme = str(one.get(XSI + "type", "dcterms:URI")).removeprefix("dcterms:")
+        assert scheme in SCHEMES
+        assert scheme != "W3CDTF" or W3CDTF.fullmatch(one.text or "")
+
+
+def judge(prefix: str, root: etree._Element) -> None:
+    """An element alone, and the Dublin Core and PREMIS within it."""
+    alone = etree.fromstring(etree.tostring(root, with_tail=False))
+    if prefix == "oai_qdc":
+        judge_qdc(alone)
+    else:
+        RULES[prefix].assertValid(alone)
+    form = FORMATS[prefix]
+    assert etree.QName(alone).namespace == form.namespace
+    assert alone.get(XSI + "schemaLocation") == f"{form.namespace} {form.schema}"
+    for name, rules in ((OAI_DC + "dc", RULES["oai_dc"]), (PREMIS + "premis", RULES["premis"])):
+        for inside in alone.iter(name):
+            rules.assertValid(etree.fromstring(etree.tostring(inside, with_tail=False)))
+
+
+def record(number: int, *elements: Element, level: Level = "item") -> Record:
+    return Record(RecordId("urn:uuid:" + uuid(number)), None, description(level, elements))
+
+
+def a_file(number: int, name: str = "", *, puid: str | None = "fmt/43", size: int = 3) -> PayloadFile:
+    name = name or f"{number:04}.jpg"
+    answer = Format(puid, "JPEG", "1.01", "image/jpeg", "", "", "", "") if puid else None
+    digests = Digests(size, {"sha256": f"{number:064x}", "md5": f"{number:032x}"})
+    return PayloadFile(FileId("urn:uuid:" + uuid(number)), name, name, digests, (answer,) if answer else (), None)
+
+
+def listed(*files: PayloadFile) -> Holdings:
+    return Holdings(len(files), sum(one.digests.size or 0 for one in files), {"fmt/43": len(files)}, files)
+
+
+def shown(one: Record, above: tuple[Record, ...] = (), holdings: Holdings | None = None) -> Shown:
+    oai = f"oai:example.org:{one.id[9:]}"
+    return Shown(one, above, holdings, 1_700_000_000, oai, "https://example.org/oai", "云岭县档案馆")
+
+
+def given_as(prefix: str, what: Shown) -> etree._Element:
+    """As the format has it, judged."""
+    root = etree.fromstring(FORMATS[prefix].render(what))
+    judge(prefix, root)
+    return root
+
+
+def texts(root: etree._Element, name: str) -> list[str]:
+    return [one.text or "" for one in root.iter(name)]
+
+
+def every_term() -> list[Element]:
+    return [Element(name, f"{name} 云岭 <&>") for name in terms() if name != "filename"]
+
+
+PHOTO = record(
+    1, Element("dc.title", "开幕式 <&> \"'"), Element("dc.title", "Opening", "en"), Element("dc.date", "2021-08-30"),
+    Element("摄影时间", "2021年8月30日"), Element("dc.subject", "文化节", None, "LCSH"),
+    Element("isadg.extent", "12张"), Element("isadg.archival_history", "原存文化馆"), Element("密级", "公开"),
+    Element("自定义栏", "其他"),
+    Element("isadg.reference_code", "Z109-1"), Element("isadg.archivist_note", "王芳著录"),
+)  # fmt: skip
+VOLUME = record(2, Element("dc.title", "文化节照片 <&>"), Element("isadg.reference_code", "Z109"), level="file")
+FONDS = record(3, Element("dc.title", "文旅局"), level="fonds")
+EMPTY = record(4)
+
+ABOVE: dict[str, tuple[Record, ...]] = {"none": (), "one": (VOLUME,), "two": (VOLUME, FONDS)}
+HELD: dict[str, Holdings | None] = {
+    "not open": None,
+    "0": listed(),
+    "1": listed(a_file(1)),
+    "1000": listed(*(a_file(number) for number in range(1000))),
+    "1001": Holdings(1001, 4_000_000_000, {"fmt/43": 1000, "unknown": 1}, ()),
+}
+
+
+@pytest.mark.parametrize("prefix", FORMATS)
+@pytest.mark.parametrize("holdings", HELD.values(), ids=HELD)
+@pytest.mark.parametrize("above", ABOVE.values(), ids=ABOVE)
+def test_each_format_obeys_its_schema(prefix: str, above: tuple[Record, ...], holdings: Holdings | None) -> None:
+    for one in (PHOTO, EMPTY, FONDS, record(5, *every_term())):
+        root = given_as(prefix, shown(one, above, holdings))
+        assert one.id in etree.tostring(root, encoding="unicode")
+
+
+@pytest.mark.parametrize("prefix", FORMATS)
+def test_the_judges_here_say_no(prefix: str) -> None:
+    told = FORMATS[prefix].render(shown(PHOTO, (VOLUME,), listed(a_file(1))))
+    broken = {
+        "oai_dc": ("dc:title", "dc:caption"), "oai_qdc": ("dcterms:created", "dcterms:taken"),
+        "ead3": ("unittitle", "caption"), "mets": ("structMap", "plan"), "premis": ("originalName", "name"),
+    }  # fmt: skip
+    assert broken[prefix][0] in told
+    with pytest.raises((AssertionError, etree.DocumentInvalid)):
+        judge(prefix, etree.fromstring(told.replace(*broken[prefix])))
+
+
+def test_dublin_core_names_what_the_record_is_part_of() -> None:
+    assert texts(given_as("oai_dc", shown(PHOTO, (VOLUME, FONDS))), DC + "relation") == [VOLUME.id]
+    assert texts(given_as("oai_dc", shown(PHOTO)), DC + "relation") == []
+
+
+def test_dublin_core_says_only_what_the_fifteen_can() -> None:
+    """What a sheet calls provenance is no element of the fifteen."""
+    root = given_as("oai_dc", shown(record(1, Element("isadg.archival_history", "原存文化馆"))))
+    assert [one.tag for one in root] == [DC + "identifier"]
+
+
+def test_qualified_dublin_core_keeps_refinements_languages_and_schemes() -> None:
+    root = given_as("oai_qdc", shown(PHOTO, (VOLUME, FONDS)))
+    told: dict[tuple[str, str | None], dict[str, str]] = {
+        (etree.QName(one).localname, one.text): {str(name): str(value) for name, value in one.attrib.items()}
+        for one in root
+    }
+    scheme = XSI + "type"
+    assert told == {
+        ("identifier", "Z109-1"): {},
+        ("title", "开幕式 <&> \"'"): {},
+        ("title", "Opening"): {"{http://www.w3.org/XML/1998/namespace}lang": "en"},
+        ("date", "2021-08-30"): {scheme: "dcterms:W3CDTF"},
+        ("created", "2021年8月30日"): {},
+        ("extent", "12张"): {},
+        ("provenance", "原存文化馆"): {},
+        ("subject", "文化节"): {scheme: "dcterms:LCSH"},
+        ("isPartOf", VOLUME.id): {scheme: "dcterms:URI"},
+        ("identifier", PHOTO.id): {scheme: "dcterms:URI"},
+    }
+
+
+@pytest.mark.parametrize("value", ["2021-02-30", "0000", "2021-13", "约2021", "2021/2022", "20210830", "2021-8-3"])
+def test_only_a_date_of_w3cdtf_is_said_to_be_one(value: str) -> None:
+    root = given_as("oai_qdc", shown(record(1, Element("dc.date", value))))
+    (date,) = root.iter(DC + "date")
+    assert (date.text, date.get(XSI + "type")) == (value, None)
+
+
+def test_a_heading_that_only_looks_like_a_term_of_dcmi_is_none() -> None:
+    root = given_as("oai_qdc", shown(record(1, Element("dcterms.taken", "x"), Element("dcterms.a b<c", "y"))))
+    assert [one.tag for one in root] == [DC + "identifier"]
+
+
+def test_ead_has_the_record_and_the_nodes_above_it_and_names_nobody() -> None:
+    root = given_as("ead3", shown(PHOTO, (VOLUME, FONDS), listed(a_file(1, "机密.jpg"))))
+    (top,) = root.iter(EAD + "archdesc")
+    assert top.get("level") == "item"
+    assert not list(root.iter(EAD + "c", EAD + "dsc", EAD + "dao"))
+    assert [one.get("href") for one in root.iter(EAD + "relation")] == [VOLUME.id, FONDS.id]
+    assert texts(root, EAD + "relationentry") == ["文化节照片 <&>", "Z109", "文旅局"]
+    assert texts(root, EAD + "agent") == ["lantai"]
+    told = etree.tostring(root, encoding="unicode")
+    assert "其他" in told
+    assert "公开" in told
+    assert "王芳" not in told
+    assert "机密" not in told
+
+
+def test_mets_lists_own_files_without_a_place() -> None:
+    files = a_file(1, "照片/开幕式 <&>.jpg"), a_file(2, "b\x01\udcff.jpg", puid=None, size=7)
+    root = given_as("mets", shown(PHOTO, (VOLUME,), listed(*files)))
+    assert [(one.get("MIMETYPE"), one.get("SIZE"), one.get("CHECKSUM")) for one in root.iter(METS + "file")] == [
+        ("image/jpeg", "3", f"{1:064x}"), ("application/octet-stream", "7", f"{2:064x}"),
+    ]  # fmt: skip
+    names = {
+        one.get("LABEL"): one[0].get("FILEID") for one in root.iter(METS + "div") if one.get("TYPE") == "file"
+    }  # fmt: skip
+    assert names == {"照片/开幕式 <&>.jpg": f"uuid-{uuid(1)}", "b\\x01\\xff.jpg": f"uuid-{uuid(2)}"}
+    assert {one.get("ID") for one in root.iter(METS + "file")} == set(names.values())
+    assert not list(root.iter(METS + "FLocat"))
+    assert texts(root, DC + "relation") == [VOLUME.id]
+    assert [(one.get("MDTYPE"), one.get(XLINK + "href")) for one in root.iter(METS + "mdRef")] == [
+        (kind, f"https://example.org/oai?verb=GetRecord&metadataPrefix={prefix}&identifier=oai:example.org:{uuid(1)}")
+        for kind, prefix in (("EAD", "ead3"), ("PREMIS", "premis"))
+    ]
+    (header,) = root.iter(METS + "metsHdr")
+    assert header.get("LASTMODDATE") == "2023-11-14T22:13:20Z"
+
+
+def test_premis_tells_of_each_file_its_size_digests_format_and_name() -> None:
+    root = given_as("premis", shown(PHOTO, (VOLUME,), listed(a_file(1, "a.jpg"), a_file(2, "b\x01.dat", puid=None))))
+    entity, first, second = root.iter(PREMIS + "object")
+    assert [one.get(XSI + "type") for one in (entity, first, second)] == ["intellectualEntity", "file", "file"]
+    assert texts(entity, PREMIS + "objectIdentifierValue") == [PHOTO.id, f"oai:example.org:{uuid(1)}"]
+    assert texts(entity, PREMIS + "relatedObjectIdentifierValue") == [VOLUME.id]
+    assert texts(first, PREMIS + "messageDigestAlgorithm") == ["SHA-256", "MD5"]
+    assert texts(first, PREMIS + "messageDigest") == [f"{1:064x}", f"{1:032x}"]
+    assert texts(first, PREMIS + "size") == ["3"]
+    assert texts(first, PREMIS + "formatRegistryKey") == ["fmt/43"]
+    assert texts(first, PREMIS + "originalName") == ["a.jpg"]
+    assert texts(second, PREMIS + "formatName") == ["unknown"]
+    assert texts(second, PREMIS + "originalName") == ["b%01.dat"]
+    assert not list(root.iter(PREMIS + "event", PREMIS + "agent", PREMIS + "rights", PREMIS + "storage"))
+
+
+def test_premis_tells_only_counts_of_many_files_and_where_the_record_is() -> None:
+    root = given_as("premis", shown(PHOTO, (), HELD["1001"]))
+    types, values = (texts(root, PREMIS + "significantProperties" + one) for one in ("Type", "Value"))
+    said = dict(zip(types, values, strict=True))
+    assert (said["files"], said["bytes"]) == ("1001", "4000000000")
+    assert {"fmt/43: 1000", "unknown: 1"} <= set(texts(root, PREMIS + "significantPropertiesValue"))
+    assert f"https://example.org/oai?verb=GetRecord&metadataPrefix=oai_dc&identifier=oai:example.org:{uuid(1)}" in (
+        texts(root, PREMIS + "objectIdentifierValue")
+    )
+    assert texts(root, PREMIS + "size") == []
+    assert len(texts(given_as("premis", shown(PHOTO, (), HELD["1000"])), PREMIS + "size")) == 1000
+
+
+def test_mets_tells_only_counts_of_many_files() -> None:
+    root = given_as("mets", shown(PHOTO, (), HELD["1001"]))
+    assert [(one.get("TYPE"), one.get("LABEL")) for one in root.iter(METS + "div")][1:] == [
+        ("files", "1001 files, 4000000000 bytes"), ("format", "fmt/43: 1000 files"), ("format", "unknown: 1 files"),
+    ]  # fmt: skip
+    assert not list(root.iter(METS + "fileSec"))
+    assert len(list(given_as("mets", shown(PHOTO, (), HELD["1000"])).iter(METS + "file"))) == 1000
+
+
+@pytest.mark.parametrize("prefix", ["mets", "premis"])
+def test_of_files_that_are_not_open_nothing_is_told(prefix: str) -> None:
+    root = given_as(prefix, shown(PHOTO))
+    assert not list(root.iter(METS + "file", METS + "fileSec", PREMIS + "size"))
+    assert "files" not in texts(root, PREMIS + "significantPropertiesType")
+
+
+ANY = st.text(st.characters(), max_size=20)
+"""Whatever Python can hold, lone surrogates and what XML cannot carry included."""
+LANGUAGES = st.sampled_from([None, "en", "zh-Hans"])
+ELEMENTS = st.builds(Element, st.sampled_from(sorted(terms())) | ANY, ANY, LANGUAGES, st.none() | ANY)
+
+
+@given(st.lists(ELEMENTS, max_size=5), ANY, ANY, ANY)
+@settings(deadline=None)
+def test_whatever_a_description_says_each_format_is_valid(
+    elements: list[Element], title: str, name: str, agency: str
+) -> None:
+    above = record(2, Element("dc.title", title), Element("isadg.reference_code", name or "x"), level="series")
+    one = replace(shown(record(1, *elements), (above,), listed(a_file(1, name or "x"))), agency=agency)
+    for prefix in FORMATS:
+        given_as(prefix, one)
+
+
+# Formats that others bring.
+
+BOX = Given("box", "https://example.org/box.xsd", "urn:example:box", lambda what: '<box xmlns="urn:example:box"/>')
+
+
+def test_another_format_joins() -> None:
+    assert [*joined([("box = a:b", BOX)])] == [*FORMATS, "box"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prefix": "oai_dc"}, {"prefix": ""}, {"prefix": "a b"}, {"prefix": "中"}, {"prefix": "a\n"}, {"prefix": "a/b"},
+        {"schema": "box.xsd"}, {"schema": "ftp://example.org/box.xsd"}, {"schema": "https://example.org/a b"},
+        {"schema": ""}, {"namespace": ""}, {"namespace": "box"}, {"namespace": "urn:a<b"}, {"namespace": "urn:a b"},
+        {"namespace": "http://www.openarchives.org/OAI/2.0/"},
+    ],
+)  # fmt: skip
+def test_one_that_harvesters_could_not_be_given_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as refused:
+        joined([("box = a:b", replace(BOX, **change))])
+    assert refused.value.subject == "box = a:b"
+
+
+def test_two_that_clash_are_refused() -> None:
+    with pytest.raises(UsageError) as refused:
+        joined([("one = a:b", BOX), ("two = c:d", BOX)])
+    assert refused.value.subject == "two = c:d"
+
+
+def bring(monkeypatch: pytest.MonkeyPatch, made: object) -> Mapping[str, Given]:
+    """The formats there are with what an installed package brings."""
+
+    class Point(EntryPoint):
+        def load(self) -> Any:
+            return made
+
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Point("box", "a:b", group)])
+    return plugins.formats()
+
+
+def fail() -> Iterator[None]:
+    raise OSError("no such thing")
+
+
+@pytest.mark.parametrize("made", [None, lambda: None, lambda: "box", fail, lambda one: BOX])
+def test_what_is_no_format_is_refused(monkeypatch: pytest.MonkeyPatch, made: object) -> None:
+    with pytest.raises(UsageError) as refused:
+        bring(monkeypatch, made)
+    assert refused.value.subject == "box = a:b"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "", "text", "<box>", "<box/>", '<b:box xmlns:b="urn:other"/>', '<box xmlns="urn:example:box">\x00</box>',
+        '<b:box xmlns:b="urn:example:box"><inner/></b:box>', '<box xmlns="urn:example:box"/><box/>',
+        '<!DOCTYPE box [<!ENTITY a "b">]><box xmlns="urn:example:box">&a;</box>',
+        '<box xmlns="urn:example:box"/></metadata></record><record>', '<?xml version="1.0" encoding="UTF-8"?><box/>',
+    ],
+)  # fmt: skip
+def test_what_is_not_one_element_of_its_namespace_fails(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    form = bring(monkeypatch, lambda: replace(BOX, render=lambda what: told))["box"]
+    with pytest.raises((ValueError, etree.XMLSyntaxError)):
+        form.render(shown(PHOTO))
+
+
+def test_only_the_element_itself_stands_in_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = '<?xml version="1.0"?><!-- a --><box xmlns="urn:example:box">中<!-- b --></box><!-- c -->'
+    form = bring(monkeypatch, lambda: replace(BOX, render=lambda what: told))["box"]
+    assert form.render(shown(PHOTO)) == '<box xmlns="urn:example:box">中<!-- b --></box>'
