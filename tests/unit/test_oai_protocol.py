@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,15 +99,15 @@ class Shelf:
         row: Callable[[Item], bytes],
     ) -> Page:  # fmt: skip
         self.asked.append("items")
-        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        found = [one for one in self.wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
         some = found[:limit]
         last = (some[-1].stamp, some[-1].record) if some else None
         return Page([row(one) for one in some], last, len(found) > limit)
 
     def size(self, wanted: Wanted, at: int) -> int | None:
-        return len(self._wanted(wanted, at))
+        return len(self.wanted(wanted, at))
 
-    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
+    def wanted(self, wanted: Wanted, at: int) -> list[Item]:
         return [
             one
             for one in self._shown(at)
@@ -466,7 +466,9 @@ def test_tokens_carry_cursor_and_expiry_and_the_last_one_is_empty() -> None:
     found = [one for root in answers for one in root.iter(OAI + "resumptionToken")]
     expiry = "2026-01-05T12:10:00Z"
     assert [dict(one.attrib) for one in found] == [
-        {"expirationDate": expiry, "cursor": "0"}, {"expirationDate": expiry, "cursor": "2"}, {"cursor": "4"},
+        {"expirationDate": expiry, "completeListSize": "5", "cursor": "0"},
+        {"expirationDate": expiry, "completeListSize": "5", "cursor": "2"},
+        {"completeListSize": "5", "cursor": "4"},
     ]  # fmt: skip
     assert [bool(one.text) for one in found] == [True, True, False]
     assert attributes(answers[1]) == {"verb": "ListRecords", "resumptionToken": found[0].text}
@@ -598,7 +600,7 @@ def test_what_changes_during_a_harvest_is_not_lost(
         arguments = (("verb", "ListRecords"), ("resumptionToken", token))
     else:
         pytest.fail("the list has no end")
-    shown = shelf.items(Wanted(), clock - lag, None, 99).items
+    shown = shelf.wanted(Wanted(), clock - lag)
     assert errors(root) == ([] if shown else ["noRecordsMatch"])
     assert view == {
         "oai:example.org:" + one.record.removeprefix("urn:uuid:"): (iso(one.stamp), None if one.live else "deleted")
