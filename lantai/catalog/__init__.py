@@ -44,11 +44,15 @@ from .rows import (
     FileRow,
     Found,
     Held,
+    Listed,
     PackageRow,
     RecordHit,
     RecordRow,
+    RemoteHit,
     Snippet,
+    Source,
 )
+from .union import Remote
 from .writing import Writing
 
 __all__ = [
@@ -64,11 +68,15 @@ __all__ = [
     "FileRow",
     "Found",
     "Held",
+    "Listed",
     "PackageRow",
     "RecordHit",
     "RecordRow",
+    "Remote",
+    "RemoteHit",
     "Selection",
     "Snippet",
+    "Source",
 ]
 
 Row = TypeVar("Row")
@@ -155,6 +163,11 @@ class Catalog:
     def exposures(self) -> Exposures:
         """What harvesters see."""
         return Exposures(self._database)
+
+    @property
+    def remote(self) -> Remote:
+        """What was harvested from other archives."""
+        return Remote(self._database)
 
     def copies(self, id: PackageId) -> tuple[Copy, ...]:
         """Where its versions were last seen, by version and store. Raises NotFound."""

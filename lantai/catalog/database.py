@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspe
 
 from ..errors import Damaged, LantaiError, StoreUnavailable, UsageError
 from ..messages import N_, _
-from . import exposures, search
+from . import exposures, remote, search
 from .tables import SCHEMA
 
 WAIT = 30
@@ -256,6 +256,7 @@ def _bring_up_to_date(connection: Connection, name: str) -> None:
         exposures.refresh(connection)
     if not search.current(connection):
         search.reindex(connection)
+        remote.reindex(connection)
 
 
 def _failure(error: exc.DBAPIError, name: str) -> LantaiError:
