@@ -30,6 +30,7 @@ from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, P
 from . import exposures, journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
+from .days import Day
 from .exposed import Exposures, Selection
 from .pen import Pen
 from .rows import (
@@ -64,6 +65,7 @@ __all__ = [
     "Checks",
     "Copy",
     "Coverage",
+    "Day",
     "Exposed",
     "FileRow",
     "Found",

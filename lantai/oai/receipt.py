@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 
 from lxml import etree
+
+from . import Records
+from .arguments import second
 
 
 def leaf(identifier: str, datestamp: str, *, live: bool, metadata: str) -> bytes:
@@ -54,6 +59,44 @@ class Root:
         for one in reversed(rest):
             root = _node(one, root)
         return root
+
+
+class BadReceipt(Exception):
+    """What was asked for is no receipt; its text says why."""
+
+
+def attested(
+    arguments: Sequence[tuple[str, str]], records: Records, *, at: int, formats: Collection[str]
+) -> bytes:  # fmt: skip
+    """A receipt (docs/receipt.md), in JSON. arguments: metadataPrefix, and perhaps set and until, as of a list; at: the
+    responseDate; formats: the prefixes there are. BadReceipt, NotYet.
+    """
+    given = dict(arguments)
+    if len(given) < len(arguments):
+        raise BadReceipt("An argument is repeated.")
+    if given.keys() - {"metadataPrefix", "set", "until"}:
+        raise BadReceipt("A receipt takes metadataPrefix, set and until.")
+    prefix, spec, until = given.get("metadataPrefix"), given.get("set"), given.get("until")
+    if prefix not in formats or prefix is None:
+        raise BadReceipt("There is no format of this metadataPrefix.")
+    last = second(until, end=True)
+    if until is not None and last is None:
+        raise BadReceipt("until must be a date YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ.")
+    found = records.days(prefix, spec or "", at, at if last is None else last)
+    days = [{"day": f"{_date(day):%Y-%m-%d}", "count": count, "root": root} for day, count, root in found]
+    told = {
+        "receipt": 1, "responseDate": f"{_EPOCH + timedelta(seconds=at):%Y-%m-%dT%H:%M:%SZ}", "metadataPrefix": prefix,
+        "set": spec, "from": None, "until": until, "completeListSize": sum(count for _day, count, _root in found),
+        "days": days,
+    }  # fmt: skip
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _date(day: int) -> datetime:
+    return _EPOCH + timedelta(day)
 
 
 def _node(left: bytes, right: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace

@@ -49,6 +49,9 @@ class Shelf:
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self._wanted(wanted, at))
 
+    def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
+        return []
+
     def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
         return [
             one

@@ -107,6 +107,9 @@ class Shelf:
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self.wanted(wanted, at))
 
+    def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
+        raise NotImplementedError
+
     def wanted(self, wanted: Wanted, at: int) -> list[Item]:
         return [
             one
