@@ -24,6 +24,15 @@ APPLY = (
     " WHERE excluded.at >= applied.at"
 )
 """When what harvesters see of a record was changed, and whether the journal says so. Of the same moment the last."""
+GATHER = (
+    "INSERT INTO gathered (source, number, at, entered) VALUES (:source, :number, :at, :entered)"
+    " ON CONFLICT (source, number) DO UPDATE SET at = excluded.at, entered = excluded.entered"
+    " WHERE excluded.at >= gathered.at"
+)
+"""Likewise of a part of a harvest; of source "" and number 0, of all that was harvested so far."""
+GATHERED = "UPDATE remote_records SET since = :at WHERE source = :source AND part = :number AND since < :at"
+ALL_GATHERED = "UPDATE remote_records SET since = :at WHERE since < :at"
+"""What follows from that for the datestamps of records."""
 
 
 class _Insert(NamedTuple):
