@@ -88,7 +88,7 @@ def titles(found: dict[str, Seen]) -> dict[str, str]:
 
 def settle() -> str:
     """What was done is in answers from now on. The moment, as a harvester would ask from it the next time."""
-    time.sleep(1.1)
+    time.sleep(2.1)
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
