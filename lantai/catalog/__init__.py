@@ -119,6 +119,7 @@ class Catalog:
         def at_last() -> None:
             last()
             Exposures(new._database).go_on(Exposures.served_before(url))
+            Remote(new._database).go_on(Remote.before(url))
 
         new._database.take_the_place_of(url, at_last)
 

@@ -39,13 +39,18 @@ _ENDED = (
 )
 _RECORD = (
     "INSERT INTO remote_records"
-    " (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part, namespace, since) VALUES"
-    " (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part, :namespace, :since)"
-    " ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp, live = excluded.live,"
-    " sets = excluded.sets, title = excluded.title, metadata = excluded.metadata, about = excluded.about,"
-    " part = excluded.part, namespace = excluded.namespace, since = excluded.since RETURNING key"
+    " (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part, namespace, since, hops) VALUES"
+    " (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part, :namespace, :since,"
+    " :hops) ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp,"
+    " live = excluded.live, sets = excluded.sets, title = excluded.title, metadata = excluded.metadata,"
+    " about = excluded.about, namespace = excluded.namespace, hops = min(hops, excluded.hops),"
+    " part = CASE WHEN live OR excluded.live THEN excluded.part ELSE part END,"
+    " since = CASE WHEN live OR excluded.live THEN excluded.since ELSE since END RETURNING key"
 )
 _PART = "INSERT INTO remote_parts (source, number, url, answered) VALUES (:source, :number, :url, :answered)"
+_PROVENANCE = "{http://www.openarchives.org/OAI/2.0/provenance}"
+_UNTOLD = 1 << 16
+"""Hops of what was deleted when it came first: nothing is said of them."""
 _EVERY = ("", 0)
 """In the place of a part: all that was harvested, since when it is shown on."""
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\s<>\"{}|\\^`\[\]#%]|%[0-9A-Fa-f]{2})+")
@@ -75,6 +80,7 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
                 "datestamp": record.datestamp, "live": record.live, "sets": json.dumps(record.sets), "title": title,
                 "metadata": record.metadata, "about": json.dumps(record.about, ensure_ascii=False) if record.about
                 else "", "part": part.number, "namespace": _namespace(record.metadata) if record.live else "",
+                "hops": _hops(record.about) if record.live else _UNTOLD,
                 "since": since if _IDENTIFIER.fullmatch(record.identifier) else None,
             },
         ).scalar_one()  # fmt: skip
@@ -112,7 +118,7 @@ def _note(connection: Connection, source: str, number: int, at: int) -> None:
         connection.exec_driver_sql(ALL_GATHERED, {"at": at})
 
 
-def show_on(connection: Connection, is_shown: bool) -> None:
+def show_on(connection: Connection, *, is_shown: bool) -> None:
     """Whether what was harvested is shown on, from now: what nobody saw so far is new, whenever it came."""
     if not is_shown:
         connection.exec_driver_sql("DELETE FROM gathered WHERE source = ''")
@@ -120,23 +126,48 @@ def show_on(connection: Connection, is_shown: bool) -> None:
         _note(connection, *_EVERY, max(exposures.served(connection), math.ceil(time.time())))
 
 
+def go_on(connection: Connection, before: Mapping[str, int]) -> None:
+    """As the catalogue before had it. before: all that it had of what left tells of."""
+    known = noted(connection)
+    for name, at in before.items():
+        if at > known.get(name, 0):
+            source, _slash, number = name.rpartition("/")
+            _note(connection, source, int(number or 0), at)
+    if "" not in before:
+        show_on(connection, is_shown=False)
+
+
 def is_shown_on(connection: Connection) -> bool:
     return connection.exec_driver_sql("SELECT 1 FROM gathered WHERE source = ''").first() is not None
 
 
-def left(connection: Connection, limit: int) -> dict[str, int]:
-    """Of parts, as <source>/<number>, and of "": datestamps that the journal was not told of yet."""
-    asked = "SELECT source, number, at FROM gathered WHERE NOT entered ORDER BY source, number LIMIT ?"
+def noted(connection: Connection, limit: int = -1, *, left: bool = False) -> dict[str, int]:
+    """Of parts, as <source>/<number>, and of "": datestamps that cannot be derived. left: of which the journal was not
+    told yet.
+    """
+    asked = f"SELECT source, number, at FROM gathered {'WHERE NOT entered' if left else ''} ORDER BY 1, 2 LIMIT ?"
     rows = connection.exec_driver_sql(asked, (limit,))
     return {f"{source}/{number}" if source else "": at for source, number, at in rows}
 
 
+def _hops(about: Sequence[str]) -> int:
+    """How many archives passed a record on, by its provenance."""
+    told = [root for root in map(_parsed, about) if root is not None and root.tag == f"{_PROVENANCE}provenance"]
+    return sum(1 for root in told for _one in root.iter(f"{_PROVENANCE}originDescription"))
+
+
 def _namespace(metadata: str) -> str:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    root = _parsed(metadata)
+    return "" if root is None else etree.QName(root).namespace or ""
+
+
+def _parsed(element: str) -> Any:
+    """None: it was read once, but a limit of the parser was another one then."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
-        return etree.QName(etree.fromstring(metadata.encode(), parser)).namespace or ""
+        return etree.fromstring(element.encode(), parser)
     except etree.XMLSyntaxError:
-        return ""
+        return None
 
 
 def _of(statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,11 +176,10 @@ def _of(statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def said(metadata: str) -> tuple[str, Sequence[str]]:
     """The title of a description in whatever format, and all else that it says: the text of every element."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        every = list(etree.fromstring(metadata.encode(), parser).iter("{*}*"))
-    except etree.XMLSyntaxError:  # it was read once: a limit of the parser was another one then
+    root = _parsed(metadata)
+    if root is None:
         return "", ()
+    every = list(root.iter("{*}*"))
     titles = [one for one in every if etree.QName(one).localname == "title" and one.text and one.text.strip()]
     texts = [text.strip() for one in every if one not in titles for text in (one.text, one.tail) if text]
     return "; ".join((one.text or "").strip() for one in titles), [text for text in texts if text]

@@ -473,7 +473,8 @@ gathered = Table(
 )
 
 # sets, about: lists in JSON; metadata: XML, "" if it is deleted; namespace: of its element; part: the one that told it
-# last; since: its datestamp where it is shown on, null: its identifier cannot be.
+# last, but for a deletion that was known; since: its datestamp where it is shown on, null: its identifier cannot be;
+# hops: through how many archives it came to that server, by its provenance, at least.
 remote_records = Table(
     "remote_records",
     metadata,
@@ -490,6 +491,7 @@ remote_records = Table(
     Column("part", Integer, nullable=False),
     Column("namespace", Text, nullable=False, server_default=""),
     Column("since", Key),
+    Column("hops", Integer, nullable=False, server_default="0"),
     UniqueConstraint("source", "prefix", "identifier"),
     Index("remote_records_identifier", "identifier", "prefix", "since", "source"),
     Index("remote_records_part", "source", "part"),

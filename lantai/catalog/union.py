@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 from sqlalchemy import select
 
+from ..errors import LantaiError
 from ..model import Received, Scope
 from . import remote
 from . import tables as t
@@ -22,9 +24,11 @@ _PASSED = "r.identifier, r.prefix, r.since, r.live, r.namespace, r.datestamp, p.
 _FROM = (
     " FROM remote_records r JOIN remote_parts p ON p.source = r.source AND p.number = r.part WHERE {} AND NOT EXISTS"
     " (SELECT 1 FROM remote_records o WHERE o.identifier = r.identifier AND o.prefix = r.prefix"
-    " AND (o.since, o.source) > (r.since, r.source))"
+    " AND (-o.hops, o.since, o.source) > (-r.hops, r.since, r.source))"
 )
-"""Of a record that came from several servers what was told last."""
+"""Of a record that several servers have told of, what the one said that is nearest to where it is from; else what was
+told last. So what two archives show on of each other comes to rest.
+"""
 _LISTED = (
     _FROM.format("r.prefix = :prefix AND (r.since, r.identifier) > (:since, :identifier) AND r.since <= :last")
     + " ORDER BY r.since, r.identifier LIMIT :limit"
@@ -138,18 +142,31 @@ class Remote:
             rows = connection.exec_driver_sql(_columns(described=True) + _OF_ONE, {"identifier": identifier})
             return [_passed(row) for row in rows]
 
-    def show_on(self, is_shown: bool) -> None:
+    def show_on(self, *, is_shown: bool) -> None:
         """Whether what was harvested is shown on from now. What was not before gets this second as its datestamp."""
         with self._database.reading() as connection:
             if remote.is_shown_on(connection) == is_shown:
                 return
         with self._database.writing() as connection:
-            remote.show_on(connection, is_shown)
+            remote.show_on(connection, is_shown=is_shown)
+
+    @staticmethod
+    def before(url: str) -> dict[str, int] | None:
+        """Of the catalogue at url, datestamps that cannot be derived; None: it cannot be read."""
+        with suppress(LantaiError), closing(Database(url, read_only=True, create=False)) as old, old.reading() as known:
+            return remote.noted(known)
+        return None
+
+    def go_on(self, before: dict[str, int] | None) -> None:
+        """In the place of a catalogue that had these. None: the journal alone says whether anything is shown on."""
+        if before is not None:
+            with self._database.writing() as connection:
+                remote.go_on(connection, before)
 
     def left(self, limit: int) -> dict[str, int]:
         """Datestamps of parts that cannot be derived, and that the journal was not told of yet."""
         with self._database.reading() as connection:
-            return remote.left(connection, limit)
+            return remote.noted(connection, limit, left=True)
 
 
 def _columns(*, described: bool) -> str:

@@ -304,17 +304,8 @@ def _here(asked: _Asked) -> Token:
     given = asked.given.get
     text = given("resumptionToken")
     if text is None:
-        return Token(
-            asked.given["verb"],
-            given("metadataPrefix"),
-            given("set"),
-            given("from"),
-            given("until"),
-            (0, ""),
-            0,
-            None,
-            0,
-        )
+        list_of = given("metadataPrefix"), given("set"), given("from"), given("until")
+        return Token(asked.given["verb"], *list_of, (0, ""), 0, None, 0)
     try:
         token = unseal(text, asked.key, asked.repository.archive, asked.clock)
     except BadToken as bad:

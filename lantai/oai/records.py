@@ -45,7 +45,7 @@ class Harvest:
             sorted((one.prefix, one.schema) for one in self._formats.values()),
         )
         self._exposures.begin(hashlib.sha256(repr(way).encode()).hexdigest())
-        self._others.show_on(self._repository.union)
+        self._others.show_on(is_shown=self._repository.union)
 
     def now(self, clock: datetime) -> int:
         return self._exposures.served(int(clock.astimezone(UTC).timestamp()))

@@ -38,6 +38,7 @@ def upgrade() -> None:
     op.create_index("gathered_left", "gathered", ["source", "number"], sqlite_where=sa.text("NOT entered"))
     op.add_column("remote_records", sa.Column("namespace", sa.Text, nullable=False, server_default=""))
     op.add_column("remote_records", sa.Column("since", sa.Integer))
+    op.add_column("remote_records", sa.Column("hops", sa.Integer, nullable=False, server_default="0"))
     op.execute(
         "INSERT INTO remote_parts (source, number, url, answered) SELECT DISTINCT r.source, r.part, s.url,"
         " substr(s.at, 1, 19) || 'Z' FROM remote_records r JOIN remote_sources s ON s.source = r.source"
