@@ -166,6 +166,18 @@ class Exposures:
         with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
             days.keep(connection, spec, prefix, at, found, told)
 
+    def crosswalk(self) -> str:
+        """The version that was adopted last; "": none was."""
+        with self._database.reading() as connection:
+            adopted = exposures.crosswalks(connection)
+        return adopted[-1][1] if adopted else ""
+
+    def cast(self, limit: int) -> int:
+        """See exposures.cast. One transaction: who is interrupted goes on with the next."""
+        with self._database.writing() as connection:
+            exposures.begin(connection)
+            return exposures.cast(connection, limit)
+
     def begin(self, way: str) -> None:
         """What was given is given again only if it was made in the same way: by the same program, with the same names
         and addresses.
