@@ -124,11 +124,7 @@ def _cast(archive: Archive, version: str) -> None:
     def told(records: int, _octets: int) -> None:
         nonlocal count, said
         if not count:
-            note(
-                _(
-                    "Records are given in another way than before: each gets a new datestamp, so that harvesters get it anew."
-                )
-            )
+            note(_("Records are given in another way: each gets a new datestamp, and is harvested anew."))
         count += records
         if time.monotonic() - said > _SAY_EVERY:
             said = time.monotonic()

@@ -42,7 +42,7 @@ def harvest(lantai: Lantai) -> Iterator[tuple[Archive, Harvest]]:
         yield archive, Harvest(archive.catalog, archive.repository("http://localhost/oai"))
 
 
-def answer(lantai: Lantai, now: datetime | None = None, size: int = 500, **arguments: str) -> etree._Element:
+def answer(lantai: Lantai, now: datetime | None = None, size: int = 500, **arguments: Any) -> etree._Element:
     with harvest(lantai) as (archive, one):
         body = respond(
             list(arguments.items()), one, repository=archive.repository("http://localhost/oai"), now=now or later(),
@@ -79,6 +79,7 @@ def test_another_way_of_giving_records_is_adopted_for_a_second_to_come(lantai: L
     time.sleep(1.1)
     assert lantai("withdraw", hidden, "--reason", "核对").code == 0
     closed = str(lantai.stored(folder(tmp_path / "closed", {"a.txt": "x"}))["package"])
+    time.sleep(1.1)
     now = datetime.now(UTC).replace(microsecond=0)
     before = stamps(lantai, now)
     told: list[int] = []

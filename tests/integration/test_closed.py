@@ -164,7 +164,11 @@ def asking(archive: Archive) -> Iterator[Ask]:
         yield ask
 
 
-NAMELESS = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "12345678-1234-4234-9234-123456789012")
+NAMELESS = (
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "12345678-1234-4234-9234-123456789012",
+)
 """In the form of a uuid, but none that a record has."""
 
 
