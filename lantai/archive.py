@@ -54,6 +54,8 @@ from .telling.telling import Telling, Way
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from .harvests import Harvests
+
 HOME_FORMAT = 1
 VERSION = metadata.version("lantai-archive")
 
@@ -202,7 +204,10 @@ class Archive:
 
     @cached_property
     def _copies(self) -> Copies:
-        return Copies(self.home, self.stores, self.catalog, self.entries, now=self._now)
+        return Copies(
+            self.home, self.stores, self.catalog, self.entries, lambda names: self.harvests.merge(names),
+            now=self._now,
+        )  # fmt: skip
 
     def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
         """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.
@@ -372,6 +377,16 @@ class Archive:
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
             namespace=identity.namespace, archive=identity.archive, earliest=identity.created, friends=oai.friends,
             brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
+        )  # fmt: skip
+
+    @cached_property
+    def harvests(self) -> Harvests:
+        from .harvests import Harvests  # noqa: PLC0415 -- what it reads with takes long to load
+
+        contact = next(iter(self.settings.archive.admin_emails), self.identity.namespace)
+        return Harvests(
+            self.home, self.stores, self.catalog, self.settings.harvest, by=lambda: self.person,
+            software=self.software, contact=contact, now=self._now,
         )  # fmt: skip
 
     # -- give back

@@ -25,6 +25,7 @@ from .messages import _
 from .model import Budget, Finding, PackageId
 from .package.index import index
 from .repairs import Repairs
+from .storage import remote
 from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
@@ -260,6 +261,9 @@ class Audits:
         yield from catalog_to_store(self._catalog, unseen, root, store)
         for finding in self._stores.judge(store, root):
             yield None, finding
+        for source, (number, _seal) in self._catalog.remote.heads().items():
+            if (key := remote.key_of(source, number)) not in root.store.keys(key):
+                yield None, Finding.of("remote-cut", key)
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""

@@ -297,6 +297,17 @@ class OaiSettings(_Table):
         return self
 
 
+class HarvestSettings(_Table):
+    """[harvest] What lantai harvest takes from another archive's server at most: answer_size and answer_seconds of one
+    answer, size and hours of all together.
+    """
+
+    answer_size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(MB|GB)$")] = "64MB"
+    answer_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    size: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(MB|GB|TB)$")] = "100GB"
+    hours: Annotated[int, Field(ge=1, le=240)] = 24
+
+
 class Settings(BaseSettings):
     """All of lantai.toml. LANTAI_INGEST__IDENTIFIER in the environment overrides [ingest] identifier, and so on."""
 
@@ -313,6 +324,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     oai: OaiSettings = OaiSettings()
+    harvest: HarvestSettings = HarvestSettings()
 
     @classmethod
     def settings_customise_sources(

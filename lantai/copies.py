@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from .catalog import Catalog, Copy
@@ -22,7 +23,7 @@ from .stores import Stores, keeping
 @dataclass(frozen=True, slots=True)
 class Replicated:
     """What became of package in store: so many versions were copied, or the error. package None: of the whole store,
-    and the journal's segments that were.
+    and the segments of the journal and of harvests that were.
     """
 
     package: PackageId | None
@@ -35,8 +36,11 @@ class Copies:
     """The stores of an archive that are not its primary."""
 
     def __init__(
-        self, home: Path, stores: Stores, catalog: Catalog, entries: Entries, *, now: Callable[[], datetime]
+        self, home: Path, stores: Stores, catalog: Catalog, entries: Entries,
+        gathered: Callable[[Sequence[str]], Iterable[tuple[str, str]]], *, now: Callable[[], datetime],
     ) -> None:  # fmt: skip
+        """gathered: gives stores what they lack of what was harvested, and tells which store got which key."""
+        self._gathered = gathered
         self._home, self._stores, self._catalog, self._entries, self._now = home, stores, catalog, entries, now
 
     def spread(self, package: PackageId) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
@@ -96,8 +100,9 @@ class Copies:
                         yield Replicated(package, name, copied, None)
 
     def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
-        """Of the journal, what any store lacks and another, or the home, has."""
+        """Of the journal, and of what was harvested, what any store lacks and another, or the home, has."""
         given = self._entries.merge(names, keep=lambda store: keeping(self._home, store, self._now()))
+        given = chain(given, self._gathered(names))
         for name, segments in sorted(Counter(name for name, _key in given).items()):
             yield Replicated(None, name, segments, None)
         self._entries.catch_up()

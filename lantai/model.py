@@ -230,6 +230,55 @@ class Entry:
     replaces: tuple[str, ...] = ()  # the entries that it takes the place of
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A record as another archive's server gave it (OAI-PMH 2.0 section 2.5). datestamp: as its header has it; sets:
+    setSpecs; metadata: the element in <metadata> as text, "" if the record is deleted; about: what each <about> holds.
+    """
+
+    identifier: str
+    datestamp: str
+    live: bool
+    sets: tuple[str, ...]
+    metadata: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What was asked of another archive's server: a format, and a set and datestamps from and until, if they were."""
+
+    prefix: str
+    spec: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A part of a harvest, as it is kept: records of a list, in the order in which they came.
+
+    source: the name of the server at url; number: of the parts of that source; began, answered: the responseDates of
+    the list's first answer and of the last one that is in this part; token: where the list goes on, None where it
+    ended; identify: what the server says of itself, "" where that is what it said before.
+    """
+
+    archive: str
+    source: str
+    number: int
+    previous: str  # the seal of the part before, "" of the first
+    at: datetime  # in UTC
+    by: Agent
+    software: str
+    url: str
+    asked: Scope
+    began: str
+    answered: str
+    token: str | None
+    identify: str
+    records: tuple[Received, ...]
+
+
 RunVerdict: TypeAlias = Literal["passed", "faults", "incomplete", "void", "failed"]
 """passed: all that was to be seen was seen, and is whole; incomplete: not all was seen; void: the audit did not find
 the damage that it made itself.

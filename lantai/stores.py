@@ -29,6 +29,7 @@ from .storage.linux import unavailable
 from .storage.ocfl import PREFIX, Root
 from .storage.ocfl.layout import root_files
 from .storage.ocfl.validate import strays
+from .storage.remote import wrong as gathered_wrong
 
 
 class Stores:
@@ -253,13 +254,14 @@ def laid() -> dict[str, bytes]:
         ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
         ("lantai.metadata", "schemas", "schemas/"),
         ("lantai.storage.journal", "schemas", SCHEMAS),
+        ("lantai.storage.remote", "schemas", SCHEMAS),
     ):
         for document in resources.files(room).joinpath(folder).iterdir():
             files[prefix + document.name] = document.read_bytes()
     return files
 
 
-_LATER = re.compile(r"schemas/journal-(segment|entry)-([2-9]|[1-9][0-9]+)\.json")
+_LATER = re.compile(r"schemas/(journal-(segment|entry)-([2-9]|[1-9][0-9]+)|remote-segment-[0-9]+)\.json")
 
 
 def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: None) -> Iterator[Finding]:
@@ -274,6 +276,7 @@ def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: 
     if root.prefix:
         for key in journal_strays(root.store):
             yield Finding.of("store-stray", key)
+        yield from gathered_wrong(root.store)
     files = laid() if root.prefix else {
         key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
     }  # fmt: skip

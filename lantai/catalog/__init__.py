@@ -30,6 +30,7 @@ from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, P
 from . import exposures, journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
+from .days import Day
 from .exposed import Exposures, Selection
 from .pen import Pen
 from .rows import (
@@ -44,11 +45,15 @@ from .rows import (
     FileRow,
     Found,
     Held,
+    Listed,
     PackageRow,
     RecordHit,
     RecordRow,
+    RemoteHit,
     Snippet,
+    Source,
 )
+from .union import Remote
 from .writing import Writing
 
 __all__ = [
@@ -60,15 +65,20 @@ __all__ = [
     "Checks",
     "Copy",
     "Coverage",
+    "Day",
     "Exposed",
     "FileRow",
     "Found",
     "Held",
+    "Listed",
     "PackageRow",
-    "Selection",
     "RecordHit",
     "RecordRow",
+    "Remote",
+    "RemoteHit",
+    "Selection",
     "Snippet",
+    "Source",
 ]
 
 Row = TypeVar("Row")
@@ -155,6 +165,11 @@ class Catalog:
     def exposures(self) -> Exposures:
         """What harvesters see."""
         return Exposures(self._database)
+
+    @property
+    def remote(self) -> Remote:
+        """What was harvested from other archives."""
+        return Remote(self._database)
 
     def copies(self, id: PackageId) -> tuple[Copy, ...]:
         """Where its versions were last seen, by version and store. Raises NotFound."""

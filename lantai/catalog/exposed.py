@@ -29,7 +29,8 @@ _COLUMNS = "e.record, e.since, e.live, e.files, e.above, e.sets, e.content"
 _ONE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record = :record AND {_HOLDS}"
 _THESE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record IN (SELECT value FROM json_each(:records)) AND {_HOLDS}"
 _KEPT = "LEFT JOIN renderings r ON r.prefix = :prefix AND r.since = e.since AND r.record = e.record"
-_BEYOND = "e.since >= :first AND e.since <= :last AND (e.since, e.record) > (:since, :record)"
+_BEYOND = "(e.since, e.record) > (:since, :record) AND e.since <= :last"
+"""With a bound of since alone beside it, SQLite would walk through all of one second."""
 _ALL = f"exposures e {_KEPT} WHERE {_BEYOND} AND {_HOLDS} ORDER BY e.since, e.record LIMIT :limit"
 _OF_SET = (
     f"exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since {_KEPT}"
@@ -43,10 +44,12 @@ _LARGE = 64 << 10
 """Bytes of what is given of a record above which it is not kept, but made again."""
 _MANY = 8 << 20
 """Bytes after which a page ends."""
-_ENOUGH, _COUNTED = 10_000, 50
+_ENOUGH, _COUNTED = 5_000, 50
 """Files of records after which a page ends; so many are counted in the time in which one is listed."""
 _TOGETHER = 100
 """Records of which what they are made of is read at once."""
+_SOON = 0.5
+"""Seconds for which an answer waits for another process to have written, so that what was made is kept."""
 _WAY = "renderings"
 _HOLDS_ANY = (
     "SELECT 1 FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
@@ -68,19 +71,22 @@ class Exposures:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._served = 0  # or later: others may have answered since
 
     def served(self, clock: int) -> int:
         """The responseDate of an answer given now: clock, and nothing that is told the catalogue later gets a datestamp
         before it. Earlier than clock where another process writes just now.
         """
+        if clock <= self._served:
+            return clock
         with self._database.reading() as connection:
-            known = exposures.served(connection)
-        if clock <= known:
+            self._served = max(self._served, exposures.served(connection))
+        if clock <= self._served:
             return clock
-        with suppress(StoreUnavailable), self._database.writing(wait=False) as connection:
+        with suppress(StoreUnavailable), self._database.writing(wait=0) as connection:
             exposures.serve(connection, clock)
-            return clock
-        return known
+            self._served = max(self._served, clock)
+        return min(clock, self._served)
 
     @staticmethod
     def served_before(url: str) -> int:
@@ -113,14 +119,17 @@ class Exposures:
         What was not given before is made: of make come the bytes, and the digest that receipts have. prefix "": of
         headers, for which nothing is described.
         """
-        with self._database.reading() as connection:
-            values = _values(part, at, after, limit + 1) | {"prefix": prefix}
-            rows = _raw(connection, f"SELECT e.record, e.since, r.xml FROM {_OF_SET if part.spec else _ALL}", values)
-            lacking = [record for record, _since, xml in rows[:limit] if xml is None]
-            made = dict(_made(connection, lacking, at, bool(prefix), files, make)) if lacking else {}
-        if made:
+        values = _values(part, at, after, limit + 1) | {"prefix": prefix}
+        asked = f"SELECT e.record, e.since, r.xml FROM {_OF_SET if part.spec else _ALL}"
+        rows = self._database.rows(asked, values)
+        made: dict[str, tuple[bytes, str, str, int, str]] = {}
+        if any(xml is None for _record, _since, xml in rows[:limit]):
+            with self._database.reading() as connection:
+                rows = list(connection.exec_driver_sql(asked, values))  # of the same snapshot as what they are made of
+                lacking = [record for record, _since, xml in rows[:limit] if xml is None]
+                made.update(_made(connection, lacking, at, bool(prefix), files, make))
             kept = [(prefix, *one) for one in made.values() if len(one[0]) <= _LARGE]
-            with suppress(StoreUnavailable), self._database.writing(wait=False, durable=False) as connection:
+            with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
                 connection.exec_driver_sql(_KEEP, kept)
         found: list[tuple[str, int, bytes]] = []
         octets = 0
@@ -135,10 +144,8 @@ class Exposures:
         self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str
     ) -> list[tuple[str, int, bool, str | None]]:  # fmt: skip
         """(record, datestamp, whether it is live, the digest of what was given of it), beyond after."""
-        with self._database.reading() as connection:
-            values = _values(part, at, after, limit) | {"prefix": prefix}
-            asked = f"SELECT e.record, e.since, e.live, r.digest FROM {_OF_SET if part.spec else _ALL}"
-            return _raw(connection, asked, values)
+        asked = f"SELECT e.record, e.since, e.live, r.digest FROM {_OF_SET if part.spec else _ALL}"
+        return self._database.rows(asked, _values(part, at, after, limit) | {"prefix": prefix})
 
     def size(self, part: Selection, at: int) -> int | None:
         """How many there are. None: that would cost as much as the list."""
@@ -156,7 +163,7 @@ class Exposures:
 
     def keep(self, spec: str, prefix: str, at: int, found: Counted, told: Sequence[Day]) -> None:
         """See days.keep; where another process writes just now, it is not kept."""
-        with suppress(StoreUnavailable), self._database.writing(wait=False, durable=False) as connection:
+        with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
             days.keep(connection, spec, prefix, at, found, told)
 
     def begin(self, way: str) -> None:
@@ -219,16 +226,8 @@ def _title(connection: Connection, spec: str, at: int) -> str | None:
 
 
 def _values(part: Selection, at: int, after: tuple[int, str], limit: int) -> dict[str, Any]:
-    return {
-        "first": part.first, "last": part.last, "spec": part.spec, "at": at, "since": after[0], "record": after[1],
-        "limit": limit,
-    }  # fmt: skip
-
-
-def _raw(connection: Connection, asked: str, values: dict[str, Any]) -> list[Any]:
-    """Rows as the driver has them: of a page there are hundreds."""
-    cursor = connection.exec_driver_sql(asked, values).cursor
-    return [] if cursor is None else list(cursor.fetchall())
+    since, record = max(after, (part.first, ""))
+    return {"last": part.last, "spec": part.spec, "at": at, "since": since, "record": record, "limit": limit}
 
 
 def _made(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ..model import Description, Holdings, Level, PackageId, PayloadFile, Place, Record, RecordId, Shown
+from ..model import Description, Holdings, Level, PackageId, PayloadFile, Place, Record, RecordId, Scope, Shown
 
 FONDS = "fonds"
 """The hierarchy in which a record has its one parent and its reference code (ISAD(G) 3.1.1)."""
@@ -176,3 +176,38 @@ class Checks:
     store: str
     valid: bool
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How far a list of a source was harvested. asked: with the from of one that was broken off; complete: up to which
+    responseDate, None where none was; token, began: where the one that was broken off goes on, and its responseDate.
+    """
+
+    asked: Scope
+    complete: str | None
+    token: str | None
+    began: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Another archive's server from which was harvested. at: last; identify: what it says of itself, as XML."""
+
+    name: str
+    url: str
+    at: datetime
+    identify: str
+    live: int
+    deleted: int
+    lists: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteHit:
+    """A record of another archive that a search found."""
+
+    source: str
+    identifier: str
+    title: str
+    snippet: Snippet | None

@@ -51,7 +51,7 @@ def search(connection: Connection, query: str, after: int, limit: int | None) ->
     wanted = phrases(query)
     if not wanted:
         return
-    values = {"query": _match(wanted), "fonds": FONDS, "after": after, "limit": -1 if limit is None else limit}
+    values = {"query": match(wanted), "fonds": FONDS, "after": after, "limit": -1 if limit is None else limit}
     for page in connection.execute(_SEARCH, values).partitions(_PAGE):
         described = _texts(connection, [row.key for row in page if row.path is None])
         for row in page:
@@ -112,7 +112,8 @@ def reindex(connection: Connection) -> None:
     connection.execute(state.insert().values(name="tokenizer", value=str(TOKENIZER)))
 
 
-def _match(wanted: Sequence[Phrase]) -> str:
+def match(wanted: Sequence[Phrase]) -> str:
+    """The same for FTS5."""
     # Tokens are letters and digits only: none can end the string or be an operator.
     return " AND ".join(f'"{" ".join(phrase.tokens)}"{" *" if phrase.open else ""}' for phrase in wanted)
 
@@ -138,10 +139,11 @@ def _hit(row: Row[tuple[object, ...]], described: Iterable[tuple[str, str]], wan
         said = [value for _term, value in described]
     else:
         said = [row.path if row.name is None else tables.name_text(row.name)]
-    return RecordHit(row.id, row.package, row.title, row.level, row.reference_code, row.path, _snippet(said, wanted))
+    return RecordHit(row.id, row.package, row.title, row.level, row.reference_code, row.path, snippet(said, wanted))
 
 
-def _snippet(said: Sequence[str], wanted: Sequence[Phrase]) -> Snippet | None:
+def snippet(said: Sequence[str], wanted: Sequence[Phrase]) -> Snippet | None:
+    """Where the first of these texts that has any of what is wanted has it."""
     for value in said:
         for phrase in wanted:
             if span := find(value, phrase):

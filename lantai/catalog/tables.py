@@ -34,10 +34,10 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0008"
+SCHEMA = "0009"
 """The newest revision in migrations/versions."""
 
-SEARCH_TABLES = ("record_words", "file_words")
+SEARCH_TABLES = ("record_words", "file_words", "remote_words")
 """Made by the database's own full-text search, so not described here: rowid is the record's or file's key. On SQLite
 FTS5 with tokenize='ascii': it splits at ASCII other than letters and digits, of which tokens have none, and folds
 nothing beyond."""
@@ -339,10 +339,10 @@ exposures = Table(
     Column("since", Key, primary_key=True, autoincrement=False),
     Column("until", Key),
     Column("live", Boolean(name="live_known"), nullable=False),
-    Column("files", Boolean(name="files_known"), nullable=False, server_default=text("0")),  # their names are seen too
-    Column("above", Text, nullable=False, server_default=""),  # live records above it, the nearest first, with spaces
     Column("sets", Ordered, nullable=False),
     Column("content", Text, nullable=False),  # a digest of all that can be seen of it; "": it is deleted
+    Column("files", Boolean(name="files_known"), nullable=False, server_default=text("0")),  # their names are seen too
+    Column("above", Text, nullable=False, server_default=""),  # live records above it, the nearest first, with spaces
     Index("exposures_since", "since", "record", "until"),
 )
 
@@ -419,6 +419,52 @@ names = Table(
     Column("at", Instant, nullable=False),
     Column("entry", Text, nullable=False),
     Index("names_agent", "agent", "at"),
+)
+
+# What was harvested from other archives, as far as it was taken in. identify: what a server says of itself, as XML.
+remote_sources = Table(
+    "remote_sources",
+    metadata,
+    Column("source", Ordered, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("seal", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("identify", Text, nullable=False),
+)
+
+# How far a list was harvested. spec "": of all records; since: where the next harvest begins, null where none was
+# complete; token: where one that was broken off goes on; wanted, began: its from, and its first responseDate.
+remote_lists = Table(
+    "remote_lists",
+    metadata,
+    Column("source", Ordered, primary_key=True),
+    Column("prefix", Text, primary_key=True),
+    Column("spec", Text, primary_key=True),
+    Column("since", Text),
+    Column("token", Text),
+    Column("wanted", Text),
+    Column("began", Text),
+    sqlite_with_rowid=False,
+)
+
+# sets, about: lists in JSON; metadata: XML, "" if it is deleted; part: the one that told it last.
+remote_records = Table(
+    "remote_records",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("source", Ordered, nullable=False),
+    Column("prefix", Ordered, nullable=False),
+    Column("identifier", Ordered, nullable=False),
+    Column("datestamp", Ordered, nullable=False),
+    Column("live", Boolean(name="live_known"), nullable=False),
+    Column("sets", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("part", Integer, nullable=False),
+    UniqueConstraint("source", "prefix", "identifier"),
+    Index("remote_records_datestamp", "source", "prefix", "datestamp", "identifier"),
 )
 
 files = Table(

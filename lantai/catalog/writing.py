@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..model import Entry, Package, PackageId, PayloadFile
-from . import journal
+from ..model import Entry, Gathered, Package, PackageId, PayloadFile
+from . import journal, remote
 from . import tables as t
 from .index import index
 from .pen import Pen
@@ -45,3 +45,7 @@ class Writing:
         them is the same.
         """
         journal.apply(self._pen, segment, writer=writer, number=number, seal=seal)
+
+    def gather(self, part: Gathered, *, seal: str) -> None:
+        """Take in a part of a harvest of another archive. Idempotent. Parts of one source come in their order."""
+        remote.apply(self._pen.connection, part, seal)

@@ -18,7 +18,7 @@ from click.shell_completion import get_completion_class
 from ..archive import VERSION
 from ..errors import LantaiError, Rejected, StoreUnavailable, UsageError
 from ..messages import N_, _
-from . import agent, audit, decide, intake, jobs, journal, keep, look, prepare, report, serve, tell
+from . import agent, audit, decide, harvest, intake, jobs, journal, keep, look, prepare, report, serve, tell
 from .output import Output, note
 from .shell import Command, Group, Option, Session, ask_language, common, options_of_all
 
@@ -58,7 +58,7 @@ for command in (
     intake.init, completion, prepare.check, prepare.identify, prepare.metadata, intake.ingest, intake.update,
     look.list_packages, look.show, look.search, keep.validate, keep.clean, keep.check_store, keep.replicate,
     keep.rebuild, audit.audit, jobs.jobs, jobs.worker, tell.check_telling, journal.journal, report.report,
-    keep.export, serve.serve, decide.access, decide.withdraw, agent.agent,
+    keep.export, serve.serve, harvest.harvest, decide.access, decide.withdraw, agent.agent,
 ):  # fmt: skip
     lantai.add_command(command)
 

@@ -244,7 +244,13 @@ def rebuild(session: Session, store: str | None) -> int:
             told = archive.rebuild(store, progress=meter)
         name = store or archive.stores.primary
         output.object(
-            {"store": name, "packages": told.packages, "entries": told.entries, **shapes.findings(told.findings)}
+            {
+                "store": name,
+                "packages": told.packages,
+                "entries": told.entries,
+                "remote": told.gathered,
+                **shapes.findings(told.findings),
+            }
         )
         output.findings(told.findings)
         many = ngettext("{count} package", "{count} packages", told.packages).format(count=told.packages)

@@ -324,7 +324,7 @@ def _show_file(output: Output, row: FileRow) -> None:
 
 @click.command(
     cls=Command,
-    help=N_("Find records by their description or by the name of a file of theirs.\n\n"
+    help=N_("Find records by their description or by the name of a file of theirs; then those of other archives.\n\n"
             "All words must be there. A Chinese word is found anywhere in a text; \"words in quotes\" stand together."),
     examples=("lantai search 活动", "lantai search '开幕 照片'", "lantai search '\"autumn festival\"' --limit 5"),
 )  # fmt: skip
@@ -350,6 +350,10 @@ def search(session: Session, query: str, limit: int) -> int:
                 (short(hit.id), hit.title, hit.reference_code or "", level_name(hit.level, messages.language()),
                  _found(hit), _("withdrawn") if hit.withdrawn else "")
             )  # fmt: skip
+        for other in archive.catalog.remote.search(query, limit=most and most - len(rows)):
+            output.object(shapes.remote_hit(other))
+            found = other.snippet.text if other.snippet else ""
+            rows.append(("", other.title, other.identifier, "", "" if found == other.title else found, other.source))
         if output.as_json:
             return 0
         if not rows:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from ..catalog import Check, Copy, FileRow, PackageRow, RecordHit, RecordRow
+from ..catalog import Check, Copy, FileRow, PackageRow, RecordHit, RecordRow, RemoteHit
 from ..errors import Fault, LantaiError
 from ..model import Agent, DateSpan, Decision, Description, Entry, Event, Format, Version
 from ..reports.fixity import DAY, SLICES, YEARS, FixityReport, Kept, StoreFixity
@@ -166,6 +166,14 @@ def hit(one: RecordHit) -> Object:
         "snippet": one.snippet.text if one.snippet else None,
         "withdrawn": one.withdrawn,
     }
+
+
+def remote_hit(one: RemoteHit) -> Object:
+    """As a hit, with the source it was gathered from; record is its identifier there."""
+    return {
+        "record": one.identifier, "package": None, "title": one.title, "level": None, "reference_code": None,
+        "path": None, "snippet": one.snippet.text if one.snippet else None, "withdrawn": False, "source": one.source,
+    }  # fmt: skip
 
 
 def withdrawal(entry: Entry, row: RecordRow | None) -> Object:

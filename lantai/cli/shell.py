@@ -47,7 +47,7 @@ SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ),
     (N_("Account"), ("report",)),
     (N_("Decide"), ("access", "withdraw", "agent")),
-    (N_("Share"), ("export", "serve")),
+    (N_("Share"), ("export", "serve", "harvest")),
 )
 
 

@@ -59,6 +59,10 @@ class Wanted:
     spec: str | None = None
 
 
+class NotYet(Exception):
+    """It can be told a little later: a part of the work was done."""
+
+
 class Records(Protocol):
     """What is or was open. at: the responseDate, in seconds: what a record shows then, by datestamps before it."""
 
@@ -85,6 +89,12 @@ class Records(Protocol):
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         """How many items there are. None: that is not known."""
+        ...
+
+    def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
+        """What a receipt says: (day since 1970, count, root in hexadecimal) of each day that has any item of the set of
+        that spec ("": of all), with datestamps up to last. NotYet.
+        """
         ...
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:

@@ -123,13 +123,13 @@ def joined(more: Iterable[tuple[str, Format]], known: Mapping[str, Format] = FOR
     found = dict(known)
     for bringer, one in more:
         if not _PREFIX.fullmatch(one.prefix):
-            raise _refused(bringer, _("its metadataPrefix {given} is none").format(given=one.prefix))
+            raise _refused(bringer, _("harvesters cannot ask for the metadataPrefix {given}").format(given=one.prefix))
         if one.prefix in found:
             raise _refused(bringer, _("there is a format {prefix} already").format(prefix=one.prefix))
         if not _URL.fullmatch(one.schema):
-            raise _refused(bringer, _("the address of its schema, {given}, is none").format(given=one.schema))
+            raise _refused(bringer, _("its schema {given} is no address of the web").format(given=one.schema))
         if not _URI.fullmatch(one.namespace) or one.namespace == _RESPONSE:
-            raise _refused(bringer, _("its namespace {given} is none").format(given=one.namespace))
+            raise _refused(bringer, _("its namespace {given} cannot stand in an answer").format(given=one.namespace))
         found[one.prefix] = one
     return found
 

@@ -253,7 +253,7 @@ def _get_record(asked: _Asked) -> _Xml:
         errors.append(_NO_FORMAT)
     if errors or item is None:
         raise Refused(*errors)
-    return _fill("<GetRecord>\n%s</GetRecord>\n", _record(asked.repository, item))
+    return _fill("<GetRecord>\n%s</GetRecord>\n", record(asked.repository, item))
 
 
 def _list_identifiers(asked: _Asked) -> bytes:
@@ -261,7 +261,7 @@ def _list_identifiers(asked: _Asked) -> bytes:
 
 
 def _list_records(asked: _Asked) -> bytes:
-    return _listed(asked, "ListRecords", _record, is_rendered=True)
+    return _listed(asked, "ListRecords", record, is_rendered=True)
 
 
 def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *, is_rendered: bool) -> bytes:
@@ -365,7 +365,8 @@ def _header(repository: Repository, item: Item) -> _Xml:
 _LIVE, _DELETED = _Xml(), _Xml(' status="deleted"')
 
 
-def _record(repository: Repository, item: Item) -> _Xml:
+def record(repository: Repository, item: Item) -> _Xml:
+    """The element (section 2.5)."""
     header = _header(repository, item)
     if not item.live:
         return _fill("<record>\n%s</record>\n", header)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -22,14 +23,15 @@ from starlette.routing import Route
 
 from ..errors import StoreUnavailable
 from ..messages import LANGUAGES
-from . import Records, Repository
+from . import NotYet, Records, Repository
 from .formats import FORMATS, Format
 from .limit import Limit
 from .page import POLICY, page
 from .protocol import respond
+from .receipt import BadReceipt, attested
 
 PATH = "/oai"
-_LONGEST = 64 << 10
+_LONGEST = 32 << 10
 """Bytes of a query or a body; a resumption token is some hundred."""
 _BODY_WITHIN = 10.0
 """Seconds in which a body must have come."""
@@ -43,6 +45,8 @@ _WORTH = 1000
 """Bytes below which compressing saves no packet."""
 _LEVEL = 5
 _FORM = "application/x-www-form-urlencoded"
+
+Answer: TypeAlias = Callable[[Sequence[tuple[str, str]]], bytes]
 
 _log = logging.getLogger(__name__)
 
@@ -64,8 +68,16 @@ def application(
             formats=formats,
         )  # fmt: skip
 
-    provider = _Provider(answer, limit, {language: page(repository, language).encode() for language in LANGUAGES})
-    app = Starlette(routes=[Route(PATH, provider.request, methods=["GET", "POST"])])
+    def attest(arguments: Sequence[tuple[str, str]]) -> bytes:
+        return attested(arguments, records, at=records.now(now()), formats=formats)
+
+    pages = {language: page(repository, language).encode() for language in LANGUAGES}
+    provider = _Provider(answer, attest, limit, pages)
+    routes = [
+        Route(PATH, provider.request, methods=["GET", "POST"]),
+        Route(f"{PATH}/receipt", provider.receipt, methods=["GET"]),
+    ]
+    app = Starlette(routes=routes)
     # A redirect would be made of the Host that the request names.
     app.router.redirect_slashes = False
     return app
@@ -110,33 +122,50 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class _Provider:
-    """answer: waits for the catalogue; pages: for browsers, by language."""
+    """answer, attest: wait for the catalogue; pages: for browsers, by language."""
 
-    answer: Callable[[Sequence[tuple[str, str]]], bytes]
+    answer: Answer
+    attest: Answer
     limit: Limit
     pages: dict[str, bytes]
     waiting: int = 0
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "oai"))
+    # A receipt may take seconds: one after the other, so that lists go on beside them.
+    attesting: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "receipt"))
 
     async def request(self, request: Request) -> Response:
+        return await self._answered(request, self.answer, self.threads, "text/xml; charset=utf-8")
+
+    async def receipt(self, request: Request) -> Response:
+        return await self._answered(request, self.attest, self.attesting, "application/json")
+
+    async def _answered(
+        self, request: Request, answer: Answer, threads: ThreadPoolExecutor, media_type: str
+    ) -> Response:  # fmt: skip
         client = request.client.host if request.client else ""
         if wait := self.limit.wait(client, time.monotonic()):
             return _later("Too many requests from your address.", ceil(wait))
         try:
+            if request.scope["http_version"] == "1.1" and "Host" not in request.headers:
+                raise _Refused(400, "The request names no host.")  # RFC 9112 section 3.2
             arguments = arguments_of(await _encoded(request))
         except _Refused as refused:
             # What is left of the request is not waited for.
             return _plain(refused.why, refused.status, Connection="close")
         accepts = accepted(request.headers.get("Accept", ""))
-        if not arguments and request.method != "POST" and "text/html" in accepts:
+        if answer is self.answer and not arguments and request.method != "POST" and "text/html" in accepts:
             return self._page(request)
         packed = "gzip" in accepted(request.headers.get("Accept-Encoding", ""))
         if self.waiting >= _WAITING:
             return _later("The server is busy.", _LATER)
         self.waiting += 1
         try:
-            work = asyncio.get_running_loop().run_in_executor(self.threads, self._body, arguments, packed)
+            work = asyncio.get_running_loop().run_in_executor(threads, _body, answer, arguments, packed)
             body, is_packed = await work
+        except BadReceipt as error:
+            return _plain(str(error), 400)
+        except NotYet:
+            return _later("The receipt is being made.", 1)
         except StoreUnavailable:
             _log.exception("The catalogue is away.")
             return _later("The archive's catalogue cannot be reached.", _AWAY)
@@ -148,13 +177,7 @@ class _Provider:
         headers = {"Vary": "Accept, Accept-Encoding", "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         if is_packed:
             headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers, media_type="text/xml; charset=utf-8")
-
-    def _body(self, arguments: Sequence[tuple[str, str]], packed: bool) -> tuple[bytes, bool]:
-        """In a thread: the answer, and whether it is compressed."""
-        body = self.answer(arguments)
-        packed = packed and len(body) >= _WORTH
-        return (gzip.compress(body, _LEVEL, mtime=0) if packed else body), packed
+        return Response(body, headers=headers, media_type=media_type)
 
     def _page(self, request: Request) -> Response:
         language = language_of(request.headers.get("Accept-Language", ""))
@@ -163,6 +186,13 @@ class _Provider:
             "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
         }  # fmt: skip
         return Response(self.pages[language], headers=headers, media_type="text/html; charset=utf-8")
+
+
+def _body(answer: Answer, arguments: Sequence[tuple[str, str]], packed: bool) -> tuple[bytes, bool]:
+    """In a thread: the answer, and whether it is compressed."""
+    body = answer(arguments)
+    packed = packed and len(body) >= _WORTH
+    return (gzip.compress(body, _LEVEL, mtime=0) if packed else body), packed
 
 
 async def _encoded(request: Request) -> bytes:

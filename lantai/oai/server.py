@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import LantaiError, StoreUnavailable, UsageError
 from ..messages import _
@@ -42,12 +42,13 @@ Opened: TypeAlias = Callable[[], AbstractContextManager[Application]]
 """Opens in the process that asks, since a connection to a database does not survive a fork."""
 
 
-class _Patient(H11Protocol):
+class _Patient(HttpToolsProtocol):
     """A connection of uvicorn that waits, but not for ever: uvicorn itself ends only those that are idle after an
-    answer, so that whoever sends or reads a byte a minute would hold one for good.
+    answer, so that whoever sends or reads a byte a minute would hold one for good; and it reads headers of any length.
     """
 
     _until: asyncio.TimerHandle | None = None
+    _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,11 +59,16 @@ class _Patient(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._within(_ANSWER_WITHIN)
+            self._head = 0
+        elif self.cycle is None or self.cycle.response_complete:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response("The request's head is too long.")
 
     def on_response_complete(self) -> None:
-        before = self.cycle
+        is_followed = bool(self.pipeline)  # one request was sent behind the other
         super().on_response_complete()
-        if self.cycle is not before:  # one request was sent behind the other
+        if is_followed:
             self._within(_ANSWER_WITHIN)
         elif not self.transport.get_write_buffer_size():
             self._within(_HEADERS_WITHIN)
@@ -117,7 +123,7 @@ def config(app: Any, *, proxies: Sequence[str] = ()) -> uvicorn.Config:
         app, loop="asyncio", http=_Patient, ws="none", lifespan="off", log_config=None, log_level="error",
         access_log=False, server_header=False, proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
         limit_concurrency=_CONNECTIONS, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_ENDING,
-        h11_max_incomplete_event_size=_LONGEST_HEAD, workers=1,
+        workers=1,
     )  # fmt: skip
 
 

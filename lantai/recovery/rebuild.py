@@ -14,7 +14,7 @@ from ..errors import Damaged, LantaiError, NotFound, StoreUnavailable
 from ..messages import _
 from ..model import Finding, PackageId
 from ..package.index import index
-from ..storage import Bucket, journal
+from ..storage import Bucket, journal, remote
 from ..storage.identity import KEY
 from ..storage.journal import Link
 from ..storage.ocfl import Root
@@ -33,6 +33,7 @@ class Rebuilt:
 
     packages: int
     entries: int
+    gathered: int  # records of other archives
     findings: tuple[Finding, ...]
 
 
@@ -104,9 +105,15 @@ def fill(
             entries += _take_in(new, root, archive, writer)
         except Damaged as error:
             findings.append(Finding.of("rebuild-journal", error.subject, reason=error.what))
+    for one in remote.sources(root.store):
+        try:
+            _gather(new, root, archive, one)
+        except Damaged as error:
+            findings.append(Finding.of("rebuild-remote", error.subject, reason=error.what))
     findings += _lacking(new, source, roots, old, further)
     _require_there(root, source)
-    return Rebuilt(packages, entries, tuple(findings))
+    gathered = sum(one.live + one.deleted for one in new.remote.sources())
+    return Rebuilt(packages, entries, gathered, tuple(findings))
 
 
 def _require_there(root: Root, source: str) -> None:
@@ -139,6 +146,17 @@ def catch_up(new: Catalog, root: Root, *, archive: str, old: Catalog | None) -> 
     for writer in old.chains():
         with suppress(Damaged):
             _take_in(new, root, archive, writer)
+    for one in old.remote.heads():
+        with suppress(Damaged):
+            _gather(new, root, archive, one)
+
+
+def _gather(catalog: Catalog, root: Root, archive: str, source: str) -> None:
+    """What the catalogue lacks of what was harvested from a source. Damaged."""
+    known = remote.Head(*catalog.remote.heads().get(source, (0, "")))
+    for part, seal in remote.parts(root.store, archive, source, known):
+        with catalog.writing() as writing:
+            writing.gather(part, seal=seal)
 
 
 def _take_in(catalog: Catalog, root: Root, archive: str, writer: str) -> int:
@@ -197,6 +215,14 @@ def _lacking(
             chains[writer] = max(chains.get(writer, 0), number)
         for package, head, _known in _behind(new, ((row.id, row.version) for row in old.packages())):
             heads[package] = max(heads.get(package, 0), head)
+    known_of: dict[str, int] = {one: number for one, (number, _seal) in (old.remote.heads() if old else {}).items()}
+    for root in roots.values():
+        for one in remote.sources(root.store):
+            known_of[one] = max(known_of.get(one, 0), *remote.numbers(root.store, one))
+    gathered = new.remote.heads()
+    for one, number in sorted(known_of.items()):
+        if number > (has := gathered.get(one, (0, ""))[0]):
+            yield Finding.of("rebuild-remote-behind", remote.PREFIX + one, has=has, known=number)
     taken_in = new.chains()
     for writer, number in sorted(chains.items()):
         known = taken_in.get(writer, (0, ""))[0]

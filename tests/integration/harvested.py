@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,17 +37,30 @@ class Shelf:
     def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
         return next((one for one in self._all() if one.record == record and one.stamp < at), None)
 
-    def items(self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None) -> Page:
-        found = [
+    def items(
+        self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
+        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        some = found[:limit]
+        last = (some[-1].stamp, some[-1].record) if some else None
+        return Page([row(one) for one in some], last, len(found) > limit)
+
+    def size(self, wanted: Wanted, at: int) -> int | None:
+        return len(self._wanted(wanted, at))
+
+    def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
+        return []
+
+    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
+        return [
             one
             for one in self._all()
             if (wanted.since is None or one.stamp >= wanted.since)
             and (wanted.until is None or one.stamp <= wanted.until)
             and (wanted.spec is None or wanted.spec in one.sets)
             and one.stamp < at
-            and (after is None or (one.stamp, one.record) > after)
         ]
-        return Page(found[:limit], len(found) > limit)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         return [Set("type", "Type", "")][:limit] if after < "type" else []
@@ -63,10 +76,10 @@ class Shelf:
 
 
 @contextmanager
-def running(lantai: Lantai, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """lantai serve on a port that is free, and what it says of itself."""
+def running(lantai: Lantai, *arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """lantai serve on a port that is free, and what it says of itself. more: of its environment."""
     program = [sys.executable, "-m", "lantai", "serve", "--port", "0", "--json", *arguments]
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path), **more}
     process = subprocess.Popen(
         program, cwd=lantai.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

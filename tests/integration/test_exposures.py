@@ -138,7 +138,7 @@ def test_a_datestamp_changes_when_what_is_seen_does_and_never_comes_before_an_an
     assert now is not None
     assert now.since >= answered > first.since
     told = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
-    assert [one["state"]["records"] for one in told] == [{record: now.since}]
+    assert [one["state"]["records"] for one in told] == [{record: added.since}, {record: now.since}]
 
 
 def test_a_decision_that_comes_late_is_seen_when_it_came(lantai: Lantai, keep: Keep) -> None:

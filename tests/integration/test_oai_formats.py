@@ -14,9 +14,10 @@ from urllib.request import urlopen
 import pytest
 from lxml import etree
 
-from lantai.catalog import Catalog
+from lantai.catalog import Catalog, exposed
 from lantai.catalog.shown import LISTED, holdings
 from lantai.model import RecordId
+from lantai.oai import Item, Repository, Wanted, records
 from lantai.oai.formats import FORMATS
 from tests.integration.command import Lantai, folder
 from tests.integration.harvested import running
@@ -182,8 +183,8 @@ def test_nothing_is_told_of_nodes_above_that_are_closed(lantai: Lantai, tmp_path
         assert word not in text
     assert "开幕.jpg" in text
     time.sleep(1.1)
-    assert lantai("access", "set", package, "open", "--reason", "期满").code == 0
     assert lantai("access", "set", ids["机密文件夹"], "closed", "--reason", "未满").code == 0
+    assert lantai("access", "set", package, "open", "--reason", "期满").code == 0
     told = all_told(lantai)
     for prefix in FORMATS:
         assert package in told[prefix][ids["开幕"]]
@@ -221,25 +222,27 @@ def test_up_to_a_thousand_files_are_listed_and_more_are_counted(lantai: Lantai, 
 def test_a_page_ends_where_its_records_hold_many_files(
     lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lantai.oai import Repository, Wanted, records  # noqa: PLC0415
-
     for number in range(3):
         files = {f"{at}.txt": f"{number}-{at}\n" for at in range(3)}
         lantai.stored(folder(tmp_path / f"s{number}", files), "--access", "open")
-    monkeypatch.setattr(records, "_ENOUGH", 5)
+    monkeypatch.setattr(exposed, "_ENOUGH", 5)
     with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
         now = catalog.exposures.served(int(time.time()) + 10)
         one = Repository("", "", (), "example.org", "", None)  # type: ignore[arg-type]
-        harvest, pages, after = records.Harvest(catalog, one), [], None
+        harvest, pages, after = records.Harvest(catalog, one), list[int](), None
+
+        def row(item: Item) -> bytes:
+            return item.metadata.encode()
+
         while True:
-            page = harvest.items(Wanted(), now, after, 500, "mets")
-            pages.append(len(page.items))
-            after = page.items[-1].stamp, page.items[-1].record
+            page = harvest.items(Wanted(), now, after, 500, "mets", row)
+            pages.append(len(page.rows))
+            after = page.last
             if not page.more:
                 break
         assert pages == [2, 1]
-        assert not harvest.items(Wanted(), now, None, 500, "ead3").more
-        assert harvest.items(Wanted(), now, None, 2, None).more
+        assert not harvest.items(Wanted(), now, None, 500, "ead3", row).more
+        assert harvest.items(Wanted(), now, None, 2, None, row).more
 
 
 # Formats that others bring.

@@ -144,11 +144,11 @@ def test_the_protocol_answers_whatever_is_asked(port: int, encoded: str) -> None
 
 
 def test_what_is_too_long_is_refused_and_the_next_is_answered(port: int, asked: list[object]) -> None:
-    long = "verb=" + "x" * (64 << 10)
+    long = "verb=" + "x" * (32 << 10)
     assert ask(port, f"/oai?{long}")[0].status == 414
-    assert ask(port, "/oai?" + long[: 64 << 10])[0].status == 200
+    assert ask(port, "/oai?" + long[: 32 << 10])[0].status == 200
     assert ask(port, method="POST", body=long, headers=FORM)[0].status == 413
-    assert ask(port, method="POST", body=long[: 64 << 10], headers=FORM)[0].status == 200
+    assert ask(port, method="POST", body=long[: 32 << 10], headers=FORM)[0].status == 200
     assert len(asked) == 2
     # A head that has no end, and a body that claims none.
     assert exchange(port, b"GET /oai?" + b"x" * (1 << 20))[:12] in (b"", b"HTTP/1.1 400")
@@ -506,6 +506,18 @@ def test_what_harvesters_are_told_stands_in_the_settings(lantai: Lantai) -> None
         body = ask(_port(said), "/oai?verb=Identify")[1].decode()
     assert "<baseURL>https://archive.example.org/oai</baseURL>" in body
     assert re.findall("<adminEmail>(.*?)</adminEmail>", body) == ["a@example.org", "b@example.org"]
+    assert "friends" not in body
+    assert "branding" not in body
+
+
+def test_friends_and_an_icon_stand_in_the_settings(lantai: Lantai) -> None:
+    with (lantai.folder / "lantai.toml").open("a", encoding="utf-8") as file:
+        file.write('brand_url = "https://a.example.org/i.png"\nbrand_title = "云岭 <&>\\u0001"\n')
+    environment = {"LANTAI_OAI__FRIENDS": '["https://b.example.org/oai"]'}
+    with running(lantai, "--workers", "1", **environment) as (_process, said):
+        body = ask(_port(said), "/oai?verb=Identify")[1].decode()
+    assert "<baseURL>https://b.example.org/oai</baseURL>" in body
+    assert "<url>https://a.example.org/i.png</url>\n<title>云岭 &lt;&amp;&gt;\\x01</title>" in body
 
 
 def test_serve_refuses_a_key_that_others_can_read(lantai: Lantai) -> None:
@@ -533,6 +545,9 @@ def test_serve_tells_of_a_port_that_is_taken(lantai: Lantai) -> None:
     [
         "page_size = 0", "page_size = 1001", 'token_ttl = "1"', 'key_file = ""', "requests_per_minute = 0",
         'base_url = "ftp://x"', 'base_url = "https://x/oai?a"', 'trusted_proxies = ["*"]', "no_such_key = 1",
+        *(f'friends = ["{one}"]' for one in ("x", "ftp://x/oai", "https://", "https://[x/oai", "https://x/a b", "")),
+        *(f'brand_url = "{one}"' for one in ("/icon.png", "data:image/png,x", "https:///i.png", "https://x/<i>")),
+        'brand_link = "javascript:alert(1)"',
     ],
 )  # fmt: skip
 def test_a_setting_that_is_out_of_range_is_named(lantai: Lantai, line: str) -> None:
@@ -543,6 +558,15 @@ def test_a_setting_that_is_out_of_range_is_named(lantai: Lantai, line: str) -> N
     done = lantai("serve", "--json")
     assert (done.code, done.error["kind"]) == (2, "UsageError")
     assert f"oai.{name}" in done.error["what"]
+
+
+@pytest.mark.parametrize("line", ['brand_link = "https://a.example.org/"', 'brand_title = "云岭"'])
+def test_a_link_and_a_title_without_an_icon_are_named(lantai: Lantai, line: str) -> None:
+    with (lantai.folder / "lantai.toml").open("a", encoding="utf-8") as file:
+        file.write(line)
+    done = lantai("serve", "--json")
+    assert (done.code, done.error["kind"]) == (2, "UsageError")
+    assert "brand_url" in done.error["what"]
 
 
 def test_the_environment_takes_the_place_of_a_setting(lantai: Lantai) -> None:

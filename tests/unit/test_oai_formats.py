@@ -22,7 +22,7 @@ from lantai.model import Element, FileId, Format, Holdings, Level, PayloadFile, 
 from lantai.oai import plugins
 from lantai.oai.formats import FORMATS, Shown, joined
 from lantai.oai.formats import Format as Given
-from tests.unit.test_oai_protocol import INSIDE, SCHEMAS, schema, uuid
+from tests.unit.test_oai_protocol import INSIDE, ROOT, SCHEMAS, schema, uuid
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 TERMS = "{http://purl.org/dc/terms/}"
@@ -374,3 +374,21 @@ def test_only_the_element_itself_stands_in_an_answer(monkeypatch: pytest.MonkeyP
     told = '<?xml version="1.0"?><!-- a --><box xmlns="urn:example:box">中<!-- b --></box><!-- c -->'
     form = bring(monkeypatch, lambda: replace(BOX, render=lambda what: told))["box"]
     assert form.render(shown(PHOTO)) == '<box xmlns="urn:example:box">中<!-- b --></box>'
+
+
+def test_the_example_of_the_documentation_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "oai-formats.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(code, module)
+    form = bring(monkeypatch, module["box"])["box"]
+    told = etree.fromstring(form.render(shown(PHOTO, (), listed(a_file(1, "照片/<1>.jpg")))))
+    assert [one.text for one in told] == ["开幕式 <&> \"'", "照片/<1>.jpg"]
+    assert [one.text for one in etree.fromstring(form.render(shown(PHOTO)))] == ["开幕式 <&> \"'"]
+
+
+def test_the_documentation_has_every_format() -> None:
+    page = (ROOT / "docs" / "oai-formats.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \| \[.*?\]\((.*?)\)", page, re.MULTILINE) == [
+        (one.prefix, one.schema) for one in FORMATS.values()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from lxml import etree
 
 from lantai.metadata.xml import text
 from lantai.model import RecordId
-from lantai.oai import Item, Page, Repository, Set, Wanted
+from lantai.oai import Brand, Item, Page, Repository, Set, Wanted
 from lantai.oai.protocol import respond
 from lantai.oai.tokens import unseal
 
@@ -99,15 +99,18 @@ class Shelf:
         row: Callable[[Item], bytes],
     ) -> Page:  # fmt: skip
         self.asked.append("items")
-        found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
+        found = [one for one in self.wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
         some = found[:limit]
         last = (some[-1].stamp, some[-1].record) if some else None
         return Page([row(one) for one in some], last, len(found) > limit)
 
     def size(self, wanted: Wanted, at: int) -> int | None:
-        return len(self._wanted(wanted, at))
+        return len(self.wanted(wanted, at))
 
-    def _wanted(self, wanted: Wanted, at: int) -> list[Item]:
+    def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
+        raise NotImplementedError
+
+    def wanted(self, wanted: Wanted, at: int) -> list[Item]:
         return [
             one
             for one in self._shown(at)
@@ -206,6 +209,53 @@ def test_identify_tells_all_of_it() -> None:
         (own + "delimiter", ":"),
         (own + "sampleIdentifier", "oai:example.org:01890a5d-ac96-774b-bcce-b302099a8057"),
     ]
+
+
+def identified(repository: Repository) -> etree._Element:
+    told = respond([("verb", "Identify")], Shelf(), repository=repository, now=NOW, key=KEY, page_size=1, token_ttl=1)
+    root = etree.fromstring(told)
+    ENVELOPE.assertValid(root)
+    return root
+
+
+FRIENDS = "{http://www.openarchives.org/OAI/2.0/friends/}"
+BRANDING = "{http://www.openarchives.org/OAI/2.0/branding/}"
+LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}schemaLocation"
+
+
+def test_identify_names_friends() -> None:
+    """As guidelines-friends.htm has it: a list of baseURL."""
+    urls = ("https://a.example.org/oai", "http://b.example.org/oai?x=1&y=2")
+    (friends,) = identified(replace(REPOSITORY, friends=urls)).iter(FRIENDS + "friends")
+    assert [(one.tag, one.text) for one in friends] == [(FRIENDS + "baseURL", url) for url in urls]
+    assert friends.get(LOCATION) == f"{FRIENDS[1:-1]} http://www.openarchives.org/OAI/2.0/friends.xsd"
+    parent = friends.getparent()
+    assert parent is not None
+    assert parent.tag == OAI + "description"
+
+
+@pytest.mark.parametrize(
+    ("brand", "told"),
+    [
+        (Brand("https://a.example.org/i.png"), {"url": "https://a.example.org/i.png"}),
+        (
+            Brand("https://a.example.org/i.png?a=1&b=2", "https://a.example.org/", "云岭 <&>"),
+            {"url": "https://a.example.org/i.png?a=1&b=2", "link": "https://a.example.org/", "title": "云岭 <&>"},
+        ),
+    ],
+)
+def test_identify_has_an_icon(brand: Brand, told: dict[str, str]) -> None:
+    """As guidelines-branding.htm has it: a collectionIcon, whose url comes first and is the only one that must be."""
+    (branding,) = identified(replace(REPOSITORY, brand=brand)).iter(BRANDING + "branding")
+    (icon,) = branding
+    assert icon.tag == BRANDING + "collectionIcon"
+    assert [(one.tag, one.text) for one in icon] == [(BRANDING + name, value) for name, value in told.items()]
+    assert branding.get(LOCATION) == f"{BRANDING[1:-1]} http://www.openarchives.org/OAI/2.0/branding.xsd"
+
+
+def test_without_friends_and_icon_nothing_is_said_of_them() -> None:
+    root = identified(REPOSITORY)
+    assert len(root.findall(f".//{OAI}description")) == 1
 
 
 def test_the_response_date_is_what_the_records_say_and_may_lag() -> None:
@@ -466,7 +516,9 @@ def test_tokens_carry_cursor_and_expiry_and_the_last_one_is_empty() -> None:
     found = [one for root in answers for one in root.iter(OAI + "resumptionToken")]
     expiry = "2026-01-05T12:10:00Z"
     assert [dict(one.attrib) for one in found] == [
-        {"expirationDate": expiry, "cursor": "0"}, {"expirationDate": expiry, "cursor": "2"}, {"cursor": "4"},
+        {"expirationDate": expiry, "completeListSize": "5", "cursor": "0"},
+        {"expirationDate": expiry, "completeListSize": "5", "cursor": "2"},
+        {"completeListSize": "5", "cursor": "4"},
     ]  # fmt: skip
     assert [bool(one.text) for one in found] == [True, True, False]
     assert attributes(answers[1]) == {"verb": "ListRecords", "resumptionToken": found[0].text}
@@ -598,7 +650,7 @@ def test_what_changes_during_a_harvest_is_not_lost(
         arguments = (("verb", "ListRecords"), ("resumptionToken", token))
     else:
         pytest.fail("the list has no end")
-    shown = shelf.items(Wanted(), clock - lag, None, 99).items
+    shown = shelf.wanted(Wanted(), clock - lag)
     assert errors(root) == ([] if shown else ["noRecordsMatch"])
     assert view == {
         "oai:example.org:" + one.record.removeprefix("urn:uuid:"): (iso(one.stamp), None if one.live else "deleted")
