@@ -73,16 +73,6 @@ class _Patient(HttpToolsProtocol):
         elif not self.transport.get_write_buffer_size():
             self._within(_HEADERS_WITHIN)
 
-    def send_400_response(self, msg: str) -> None:
-        # Where the body of a request is no HTTP, its answer is under way already: nobody hears it any more.
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            if self.cycle.response_started:
-                self.transport.abort()
-                return
-        super().send_400_response(msg)
-
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._until is not None:

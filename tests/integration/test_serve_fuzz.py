@@ -69,7 +69,7 @@ def arguments(chance: random.Random) -> bytes:
 def well_formed(chance: random.Random) -> Sent:
     """As HTTP."""
     method = chance.choice(["GET"] * 8 + ["POST"] * 6 + ["HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "BREW"])
-    path = chance.choice([b"/oai"] * 30 + [b"/", b"/oai/", b"//oai", b"/%6fai", b"/oai.key", b"/..%2foai.key", b"/oai%00"])
+    path = chance.choice([b"/oai"] * 30 + [b"/oai/receipt"] * 8 + [b"/", b"/oai/", b"//oai", b"/%6fai", b"/oai.key", b"/..%2foai.key", b"/oai%00"])
     told = arguments(chance)
     target, body = (path + b"?" + told, b"") if method != "POST" or chance.random() < 0.2 else (path, told)
     kind = chance.choice([FORM, FORM, FORM, FORM + "; charset=gbk", "text/xml", "multipart/form-data; boundary=x", ""])
