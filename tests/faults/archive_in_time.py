@@ -4,6 +4,7 @@ file, and beside it what is true (truth.py).
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import sqlite3
@@ -197,6 +198,8 @@ class Archive:
             writing.apply(entries, writer=writer, number=len(self.chains[writer]), seal=f"{len(self.chains[writer])}")
             self._meanwhile()
         for entry in entries:
+            if entry.kind in ("decision", "withdrawal"):
+                self.truth.decided(entry.subject)
             if entry.kind == "decision":
                 state = entry.state
                 self.truth.decisions[entry.subject].append(Decision(
@@ -260,6 +263,7 @@ class Archive:
                         writing.apply(entries, writer=writer, number=number, seal=f"{number}")
             assert rows(path) == rows(self.path)
             Catalog.replace(f"sqlite:///{self.path}", new, lambda: None)
+        self.answered = max(self.answered, math.ceil(self.clock))  # the new one may not know what the old one answered
 
 
 def _elements(said: Said) -> list[Element]:

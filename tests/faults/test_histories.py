@@ -100,6 +100,7 @@ def listed(
     root = archive.ask(page_size, verb="ListRecords", metadataPrefix="oai_dc", **more)
     first = root.findtext(f"{OAI}responseDate") or ""
     found: View = {}
+    sizes = set[int]()
     while True:
         date = second(root.findtext(f"{OAI}responseDate"))
         page = rows_of(root)
@@ -108,7 +109,9 @@ def listed(
         archive.truth.shown |= {record for record, row in page.items() if row.look.title}
         found |= page
         token = root.findtext(f".//{OAI}resumptionToken")
+        sizes |= {int(one) for one in root.xpath("//@completeListSize")}  # type: ignore[union-attr]
         if not token:
+            assert between is not nothing or sizes <= {len(found)}
             return found, first
         assert 0 < len(page) <= page_size
         between()
@@ -128,6 +131,8 @@ class History:
     """The whole list, when it was looked at last, and its responseDate."""
     told: dict[tuple[str, str, int], bytes] = field(default_factory=dict)
     """The metadata of each record by format and datestamp."""
+    dropped: bool = False
+    stirred: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.eager, self.lazy = Harvester(self.archive), Harvester(self.archive)
@@ -167,6 +172,7 @@ class History:
         self.archive.update(self.chance.choice(list(self.archive.packages)))
 
     def drop(self) -> None:
+        self.dropped = True
         self.archive.update(self.chance.choice(list(self.archive.packages)), drop=True)
 
     def decide(self) -> None:
@@ -235,7 +241,8 @@ class History:
         self.eager.harvest(self.chance.randrange(1, 6), between)
 
     def rebuild(self) -> None:
-        self.archive.rebuild()
+        if not self.dropped:  # the sets of what left its package do not come back
+            self.archive.rebuild()
 
     # -- what must be so
 
@@ -301,6 +308,9 @@ class History:
             if (known := before.get(record)) != row:
                 assert row.stamp >= before_date
                 assert known is None or row.stamp > known.stamp
+                assert record in self.stirred | self.archive.truth.stirred, "another datestamp for the same"
+        # What stirred within the last seconds is seen only next time.
+        self.stirred, self.archive.truth.stirred = self.archive.truth.stirred, set()
         self.last = date, whole
 
 
