@@ -158,7 +158,7 @@ def test_what_was_given_is_given_again_until_it_changes(
     lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, *_others = some(lantai, tmp_path)
-    asked = {"verb": "ListRecords", "metadataPrefix": "oai_dc"}
+    asked: dict[str, Any] = {"verb": "ListRecords", "metadataPrefix": "oai_dc"}
     once = etree.tostring(answer(lantai, **asked))
     assert _kept(lantai) == 3
     with monkeypatch.context() as patched:
@@ -248,7 +248,7 @@ def test_a_receipt_says_what_a_whole_harvest_holds(lantai: Lantai, tmp_path: Pat
     first, second, _third = some(lantai, tmp_path)
     time.sleep(1.1)
     assert lantai("withdraw", second, "--reason", "核对").code == 0
-    asked = {"metadataPrefix": prefix}
+    asked: dict[str, Any] = {"metadataPrefix": prefix}
     for _change in range(2):
         found = receipt(lantai, **asked)
         assert found["completeListSize"] == 3
@@ -267,7 +267,7 @@ def test_a_receipt_until_a_second_within_a_day_is_of_what_came_until_then(lantai
     until = max(stamps(lantai, later()).values())
     time.sleep(1.1)
     some(lantai, tmp_path / "more", 1)
-    asked = {"metadataPrefix": "oai_dc", "until": until}
+    asked: dict[str, Any] = {"metadataPrefix": "oai_dc", "until": until}
     assert receipt(lantai, metadataPrefix="oai_dc")["completeListSize"] == 2
     assert receipt(lantai, **asked)["completeListSize"] == 1
     assert told(receipt(lantai, **asked)) == by_hand(answer(lantai, verb="ListRecords", **asked))
