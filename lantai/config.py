@@ -276,7 +276,7 @@ class OaiSettings(_Table):
     answer; token_ttl: how long a list can be gone on with; key_file: signs where a list goes on, relative to the home;
     requests_per_minute: of one client; trusted_proxies: addresses or networks whose X-Forwarded-For is believed;
     friends: base URLs of other repositories; brand_url: of an icon that others may show beside our records, brand_link:
-    where it leads, brand_title: what it says.
+    where it leads, brand_title: what it says; union: whether what was harvested from others is shown on.
     """
 
     base_url: Annotated[str, Field(pattern=r"^https?://[!$%'-;=@-~]+$")] | None = None
@@ -289,6 +289,7 @@ class OaiSettings(_Table):
     brand_url: Url | None = None
     brand_link: Url | None = None
     brand_title: str = ""
+    union: bool = False
 
     @model_validator(mode="after")
     def _has_icon(self) -> OaiSettings:

@@ -287,14 +287,16 @@ class Entries:
     def _exposed(self) -> Entry | None:
         """What harvesters see otherwise than can be derived, and the journal was not told of."""
         records = self._catalog.exposures.left(_EXPOSED)
-        if not records:
+        gathered = self._catalog.remote.left(_EXPOSED)
+        if not records and not gathered:
             return None
-        return self._entry("exposure", f"urn:uuid:{self._archive}", {"records": records}, at=self._now())
+        state = {"records": records, **({"gathered": gathered} if gathered else {})}
+        return self._entry("exposure", f"urn:uuid:{self._archive}", state, at=self._now())
 
     def expose(self) -> None:
         """Enter what a change of a package left to be told of what harvesters see."""
         with suppress(LantaiError):  # the next that is entered brings it along
-            if self._catalog.exposures.left(1):
+            if self._catalog.exposures.left(1) or self._catalog.remote.left(1):
                 self.add(tuple)
 
     def adopt(self, version: str, since: int) -> None:

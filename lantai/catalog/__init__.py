@@ -47,6 +47,7 @@ from .rows import (
     Held,
     Listed,
     PackageRow,
+    Passed,
     RecordHit,
     RecordRow,
     RemoteHit,
@@ -72,6 +73,7 @@ __all__ = [
     "Held",
     "Listed",
     "PackageRow",
+    "Passed",
     "RecordHit",
     "RecordRow",
     "Remote",
@@ -117,6 +119,7 @@ class Catalog:
         def at_last() -> None:
             last()
             Exposures(new._database).go_on(Exposures.served_before(url))
+            Remote(new._database).go_on(Remote.before(url))
 
         new._database.take_the_place_of(url, at_last)
 

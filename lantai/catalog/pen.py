@@ -28,6 +28,15 @@ ADOPT = "INSERT INTO crosswalks (version, since) VALUES (:version, :since) ON CO
 CAST = "cast"
 """In state: up to which record all was seen under the crosswalks adopted; where it is missing, of all."""
 CAST_ANEW = f"INSERT OR REPLACE INTO state (name, value) VALUES ('{CAST}', :last)"
+GATHER = (
+    "INSERT INTO gathered (source, number, at, entered) VALUES (:source, :number, :at, :entered)"
+    " ON CONFLICT (source, number) DO UPDATE SET at = excluded.at, entered = excluded.entered"
+    " WHERE excluded.at >= gathered.at"
+)
+"""Likewise of a part of a harvest; of source "" and number 0, of all that was harvested so far."""
+GATHERED = "UPDATE remote_records SET since = :at WHERE source = :source AND part = :number AND since < :at"
+ALL_GATHERED = "UPDATE remote_records SET since = :at WHERE since < :at"
+"""What follows from that for the datestamps of records."""
 
 
 class _Insert(NamedTuple):

@@ -5,6 +5,9 @@ their order. What the newest part says of a record holds; one that is deleted ke
 from __future__ import annotations
 
 import json
+import math
+import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +15,9 @@ from lxml import etree
 from sqlalchemy import Connection, select
 
 from ..model import Gathered
+from . import exposures
 from . import tables as t
+from .pen import ALL_GATHERED, GATHER, GATHERED
 from .tokens import joined
 
 _PAGE = 500
@@ -33,12 +38,23 @@ _ENDED = (
     " DO UPDATE SET since = excluded.since, token = NULL, wanted = NULL, began = NULL"
 )
 _RECORD = (
-    "INSERT INTO remote_records (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part)"
-    " VALUES (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part)"
-    " ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp, live = excluded.live,"
-    " sets = excluded.sets, title = excluded.title, metadata = excluded.metadata, about = excluded.about,"
-    " part = excluded.part RETURNING key"
+    "INSERT INTO remote_records"
+    " (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part, namespace, since, hops) VALUES"
+    " (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part, :namespace, :since,"
+    " :hops) ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp,"
+    " live = excluded.live, sets = excluded.sets, title = excluded.title, metadata = excluded.metadata,"
+    " about = excluded.about, namespace = excluded.namespace, hops = min(hops, excluded.hops),"
+    " part = CASE WHEN live OR excluded.live THEN excluded.part ELSE part END,"
+    " since = CASE WHEN live OR excluded.live THEN excluded.since ELSE since END RETURNING key"
 )
+_PART = "INSERT INTO remote_parts (source, number, url, answered) VALUES (:source, :number, :url, :answered)"
+_PROVENANCE = "{http://www.openarchives.org/OAI/2.0/provenance}"
+_UNTOLD = 1 << 16
+"""Hops of what was deleted when it came first: nothing is said of them."""
+_EVERY = ("", 0)
+"""In the place of a part: all that was harvested, since when it is shown on."""
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\s<>\"{}|\\^`\[\]#%]|%[0-9A-Fa-f]{2})+")
+"""What OAI-PMH.xsd takes for an identifier: a URI, or an IRI, without a fragment."""
 
 
 def apply(connection: Connection, part: Gathered, seal: str) -> None:
@@ -50,9 +66,11 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
     values: dict[str, Any] = {
         "source": part.source, "prefix": part.asked.prefix, "spec": part.asked.spec or "", "url": part.url,
         "number": part.number, "seal": seal, "at": t.instant(part.at), "identify": part.identify,
-        "token": part.token, "wanted": part.asked.since, "began": part.began,
+        "token": part.token, "wanted": part.asked.since, "began": part.began, "answered": part.answered,
     }  # fmt: skip
     connection.exec_driver_sql(_SOURCE, _of(_SOURCE, values))
+    connection.exec_driver_sql(_PART, _of(_PART, values))
+    since = _since(connection, part)
     for record in part.records:
         title, body = said(record.metadata) if record.live else ("", ())
         key = connection.exec_driver_sql(
@@ -61,7 +79,9 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
                 "source": part.source, "prefix": part.asked.prefix, "identifier": record.identifier,
                 "datestamp": record.datestamp, "live": record.live, "sets": json.dumps(record.sets), "title": title,
                 "metadata": record.metadata, "about": json.dumps(record.about, ensure_ascii=False) if record.about
-                else "", "part": part.number,
+                else "", "part": part.number, "namespace": _namespace(record.metadata) if record.live else "",
+                "hops": _hops(record.about) if record.live else _UNTOLD,
+                "since": since if _IDENTIFIER.fullmatch(record.identifier) else None,
             },
         ).scalar_one()  # fmt: skip
         connection.exec_driver_sql("DELETE FROM remote_words WHERE rowid = ?", (key,))
@@ -72,17 +92,94 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
         connection.exec_driver_sql(told, _of(told, values))
 
 
+def _since(connection: Connection, part: Gathered) -> int:
+    """The datestamp of what a part tells. Where that is shown on, none comes before an answer that was given."""
+    known: dict[tuple[str, int], int] = {
+        (source, number): at
+        for source, number, at in connection.exec_driver_sql(
+            "SELECT source, number, at FROM gathered WHERE (source, number) IN ((?, ?), ('', 0))",
+            (part.source, part.number),
+        )
+    }
+    since = max(math.ceil(part.at.timestamp()), *known.values(), 0)
+    before = exposures.served(connection)
+    if _EVERY in known and since < before:
+        since = max(before, math.ceil(time.time()))
+        _note(connection, part.source, part.number, since)
+    return since
+
+
+def _note(connection: Connection, source: str, number: int, at: int) -> None:
+    """That what a part told has no datestamp before that, which the journal is to be told."""
+    connection.exec_driver_sql(GATHER, {"source": source, "number": number, "at": at, "entered": False})
+    if source:
+        connection.exec_driver_sql(GATHERED, {"source": source, "number": number, "at": at})
+    else:
+        connection.exec_driver_sql(ALL_GATHERED, {"at": at})
+
+
+def show_on(connection: Connection, *, is_shown: bool) -> None:
+    """Whether what was harvested is shown on, from now: what nobody saw so far is new, whenever it came."""
+    if not is_shown:
+        connection.exec_driver_sql("DELETE FROM gathered WHERE source = ''")
+    elif not is_shown_on(connection):
+        _note(connection, *_EVERY, max(exposures.served(connection), math.ceil(time.time())))
+
+
+def go_on(connection: Connection, before: Mapping[str, int]) -> None:
+    """As the catalogue before had it. before: all that it had of what left tells of."""
+    known = noted(connection)
+    for name, at in before.items():
+        if at > known.get(name, 0):
+            source, _slash, number = name.rpartition("/")
+            _note(connection, source, int(number or 0), at)
+    if "" not in before:
+        show_on(connection, is_shown=False)
+
+
+def is_shown_on(connection: Connection) -> bool:
+    return connection.exec_driver_sql("SELECT 1 FROM gathered WHERE source = ''").first() is not None
+
+
+def noted(connection: Connection, limit: int = -1, *, left: bool = False) -> dict[str, int]:
+    """Of parts, as <source>/<number>, and of "": datestamps that cannot be derived. left: of which the journal was not
+    told yet.
+    """
+    asked = f"SELECT source, number, at FROM gathered {'WHERE NOT entered' if left else ''} ORDER BY 1, 2 LIMIT ?"
+    rows = connection.exec_driver_sql(asked, (limit,))
+    return {f"{source}/{number}" if source else "": at for source, number, at in rows}
+
+
+def _hops(about: Sequence[str]) -> int:
+    """How many archives passed a record on, by its provenance."""
+    told = [root for root in map(_parsed, about) if root is not None and root.tag == f"{_PROVENANCE}provenance"]
+    return sum(1 for root in told for _one in root.iter(f"{_PROVENANCE}originDescription"))
+
+
+def _namespace(metadata: str) -> str:
+    root = _parsed(metadata)
+    return "" if root is None else etree.QName(root).namespace or ""
+
+
+def _parsed(element: str) -> Any:
+    """None: it was read once, but a limit of the parser was another one then."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        return etree.fromstring(element.encode(), parser)
+    except etree.XMLSyntaxError:
+        return None
+
+
 def _of(statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if f":{name}" in statement}
 
 
 def said(metadata: str) -> tuple[str, Sequence[str]]:
     """The title of a description in whatever format, and all else that it says: the text of every element."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        every = list(etree.fromstring(metadata.encode(), parser).iter("{*}*"))
-    except etree.XMLSyntaxError:  # it was read once: a limit of the parser was another one then
+    root = _parsed(metadata)
+    if root is None:
         return "", ()
+    every = list(root.iter("{*}*"))
     titles = [one for one in every if etree.QName(one).localname == "title" and one.text and one.text.strip()]
     texts = [text.strip() for one in every if one not in titles for text in (one.text, one.tail) if text]
     return "; ".join((one.text or "").strip() for one in titles), [text for text in texts if text]

@@ -204,6 +204,25 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A record of another archive as it is shown on. since: its datestamp here; datestamp: there; namespace: of the
+    element in metadata, "" where it is deleted; about: elements that came with it; url: of the server; answered: the
+    responseDate of its answer. Without metadata and about where a header was asked for.
+    """
+
+    identifier: str
+    prefix: str
+    since: int
+    live: bool
+    namespace: str
+    datestamp: str
+    metadata: str
+    about: tuple[str, ...]
+    url: str
+    answered: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteHit:
     """A record of another archive that a search found."""
 

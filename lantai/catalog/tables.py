@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0009"
+SCHEMA = "0010"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words", "remote_words")
@@ -457,7 +457,33 @@ remote_lists = Table(
     sqlite_with_rowid=False,
 )
 
-# sets, about: lists in JSON; metadata: XML, "" if it is deleted; part: the one that told it last.
+# Parts that records came in. url: of the server; answered: the responseDate of its last answer in it.
+remote_parts = Table(
+    "remote_parts",
+    metadata,
+    Column("source", Ordered, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False),
+    Column("answered", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# When a part was told the catalogue, in seconds since 1970, where that was later than is derived; source "", number 0:
+# since when what was harvested is shown on, while it is. entered: the journal says so.
+gathered = Table(
+    "gathered",
+    metadata,
+    Column("source", Ordered, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Key, nullable=False),
+    Column("entered", Boolean(name="entered_known"), nullable=False),
+    Index("gathered_left", "source", "number", sqlite_where=text("NOT entered")),
+    sqlite_with_rowid=False,
+)
+
+# sets, about: lists in JSON; metadata: XML, "" if it is deleted; namespace: of its element; part: the one that told it
+# last, but for a deletion that was known; since: its datestamp where it is shown on, null: its identifier cannot be;
+# hops: through how many archives it came to that server, by its provenance, at least.
 remote_records = Table(
     "remote_records",
     metadata,
@@ -472,7 +498,13 @@ remote_records = Table(
     Column("metadata", Text, nullable=False),
     Column("about", Text, nullable=False),
     Column("part", Integer, nullable=False),
+    Column("namespace", Text, nullable=False, server_default=""),
+    Column("since", Key),
+    Column("hops", Integer, nullable=False, server_default="0"),
     UniqueConstraint("source", "prefix", "identifier"),
+    Index("remote_records_identifier", "identifier", "prefix", "since", "source"),
+    Index("remote_records_part", "source", "part"),
+    Index("remote_records_since", "prefix", "since", "identifier"),
     Index("remote_records_datestamp", "source", "prefix", "datestamp", "identifier"),
 )
 

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 from sqlalchemy import select
 
+from ..errors import LantaiError
 from ..model import Received, Scope
 from . import remote
 from . import tables as t
 from .database import Database
-from .rows import Listed, RemoteHit, Source
+from .rows import Listed, Passed, RemoteHit, Source
 from .search import match, snippet
 from .tokens import phrases
 
 _PAGE = 500
 _COLUMNS = "identifier, datestamp, live, sets, metadata, about"
+_PASSED = "r.identifier, r.prefix, r.since, r.live, r.namespace, r.datestamp, p.url, p.answered"
+_FROM = (
+    " FROM remote_records r JOIN remote_parts p ON p.source = r.source AND p.number = r.part WHERE {} AND NOT EXISTS"
+    " (SELECT 1 FROM remote_records o WHERE o.identifier = r.identifier AND o.prefix = r.prefix"
+    " AND (-o.hops, o.since, o.source) > (-r.hops, r.since, r.source))"
+)
+"""Of a record that several servers have told of, what the one said that is nearest to where it is from; else what was
+told last. So what two archives show on of each other comes to rest.
+"""
+_LISTED = (
+    _FROM.format("r.prefix = :prefix AND (r.since, r.identifier) > (:since, :identifier) AND r.since <= :last")
+    + " ORDER BY r.since, r.identifier LIMIT :limit"
+)
+_OF_ONE = _FROM.format("r.identifier = :identifier AND r.since IS NOT NULL")
+_NOTHING = "'' AS metadata, '' AS about"
+_MANY = 8 << 20
+"""Characters after which a page ends."""
 _SEARCH = (
     "SELECT r.source, r.identifier, r.title, r.metadata FROM remote_words w JOIN remote_records r ON r.key = w.rowid"
     " WHERE remote_words MATCH :query ORDER BY bm25(remote_words, 10.0, 1.0), r.source, r.identifier, r.prefix"
@@ -97,6 +116,68 @@ class Remote:
             for row in connection.exec_driver_sql(_SEARCH, values):
                 title, body = remote.said(row.metadata)
                 yield RemoteHit(row.source, row.identifier, row.title, snippet((title, *body), wanted))
+
+    def passed(
+        self, prefix: str, first: int, last: int, after: tuple[int, str], limit: int, *, described: bool
+    ) -> tuple[list[Passed], bool]:  # fmt: skip
+        """Those that are shown on in a format, of datestamps from first to last, both included, in the order of
+        (datestamp, identifier), beyond after: at most limit, and fewer where much is given of them, but one at least;
+        and whether there are more. described: with metadata and about.
+        """
+        since, identifier = max(after, (first, ""))
+        values = {"prefix": prefix, "since": since, "identifier": identifier, "last": last, "limit": limit + 1}
+        found: list[Passed] = []
+        octets = 0
+        with self._database.reading() as connection:
+            for row in connection.exec_driver_sql(_columns(described=described) + _LISTED, values):
+                if len(found) == limit or octets >= _MANY:
+                    return found, True
+                found.append(_passed(row))
+                octets += len(row.metadata) + len(row.about)
+        return found, False
+
+    def passed_of(self, identifier: str) -> list[Passed]:
+        """In every format that it is held in; []: it was never harvested."""
+        with self._database.reading() as connection:
+            rows = connection.exec_driver_sql(_columns(described=True) + _OF_ONE, {"identifier": identifier})
+            return [_passed(row) for row in rows]
+
+    def show_on(self, *, is_shown: bool) -> None:
+        """Whether what was harvested is shown on from now. What was not before gets this second as its datestamp."""
+        with self._database.reading() as connection:
+            if remote.is_shown_on(connection) == is_shown:
+                return
+        with self._database.writing() as connection:
+            remote.show_on(connection, is_shown=is_shown)
+
+    @staticmethod
+    def before(url: str) -> dict[str, int] | None:
+        """Of the catalogue at url, datestamps that cannot be derived; None: it cannot be read."""
+        with suppress(LantaiError), closing(Database(url, read_only=True, create=False)) as old, old.reading() as known:
+            return remote.noted(known)
+        return None
+
+    def go_on(self, before: dict[str, int] | None) -> None:
+        """In the place of a catalogue that had these. None: the journal alone says whether anything is shown on."""
+        if before is not None:
+            with self._database.writing() as connection:
+                remote.go_on(connection, before)
+
+    def left(self, limit: int) -> dict[str, int]:
+        """Datestamps of parts that cannot be derived, and that the journal was not told of yet."""
+        with self._database.reading() as connection:
+            return remote.noted(connection, limit, left=True)
+
+
+def _columns(*, described: bool) -> str:
+    return f"SELECT {_PASSED}, {'r.metadata, r.about' if described else _NOTHING}"
+
+
+def _passed(row: Any) -> Passed:
+    return Passed(
+        row.identifier, row.prefix, row.since, bool(row.live), row.namespace, row.datestamp, row.metadata,
+        tuple(json.loads(row.about)) if row.about else (), row.url, row.answered,
+    )  # fmt: skip
 
 
 def _received(row: Any) -> Received:

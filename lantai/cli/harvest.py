@@ -73,6 +73,7 @@ def harvest(
             return 0
         asked = Scope(prefix, spec, since)
         done = archive.harvests.harvest(url, asked, verify=verify, progress=_counter())
+        archive.entries.expose()
         _tell(output, done)
     return 1 if done.missing or done.differing else 0
 

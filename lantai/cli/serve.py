@@ -56,6 +56,8 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         listening = server.listen(host, port)
         url = _url(listening, host)
         Harvest(archive.catalog, archive.repository(url), formats).begin()
+        if archive.settings.oai.union:
+            archive.entries.expose()
     limit = Limit(archive.settings.oai.requests_per_minute)
 
     @contextmanager

@@ -1,14 +1,14 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
 protocol: an answer to a request, as a pure function of arguments, records and time; formats: in which records are
-given; plugins: those that others bring; records: what the catalogue has, rendered; tokens: where a list goes on; key:
-what signs them; provider: the same over HTTP; limit: how much one client may ask for; page: what a browser is shown;
-server: the processes that answer.
+given; plugins: those that others bring; records: what the catalogue has, rendered; provenance: where what is shown on
+came from; tokens: where a list goes on; key: what signs them; provider: the same over HTTP; limit: how much one client
+may ask for; page: what a browser is shown; server: the processes that answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,10 +17,24 @@ from ..model import RecordId
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Of a record of another archive. identifier, datestamp: as its server, at base_url, had them in an answer with the
+    responseDate harvested; namespace: of its metadata; about: the elements that it came with.
+    """
+
+    identifier: str
+    datestamp: str
+    base_url: str
+    harvested: str
+    namespace: str
+    about: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A record as a harvester sees it. stamp: its datestamp, seconds since 1970 in UTC; live False: it is deleted;
     sets: setSpecs, sorted; metadata: the element of the format asked for, empty where it is deleted or none was asked
-    for.
+    for; origin: None: it is ours, else record is the identifier that it has there.
     """
 
     record: RecordId
@@ -28,6 +42,7 @@ class Item:
     live: bool
     sets: tuple[str, ...]
     metadata: str
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +68,14 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Of a list: datestamps from since to until, both included (seconds; None: no bound), in the set of that spec."""
+    """Of a list: datestamps from since to until, both included (seconds; None: no bound), in the set of that spec.
+    prefix: of the format that it was asked for in, be it one of headers.
+    """
 
     since: int | None = None
     until: int | None = None
     spec: str | None = None
+    prefix: str = ""
 
 
 class NotYet(Exception):
@@ -76,6 +94,12 @@ class Records(Protocol):
     def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
         """None: there is none, or it was never open: nobody can tell the two apart. prefix: of the format in which it
         is given; None: in none.
+        """
+        ...
+
+    def foreign(self, identifier: str) -> Mapping[str, Item]:
+        """A record of another archive, by the prefix of each format that it is given in; {}: there is none. Asked only
+        where the repository says union.
         """
         ...
 
@@ -116,7 +140,7 @@ class Brand:
 class Repository:
     """What Identify says. namespace: of oai-identifiers, a domain name; archive: its uuid, which tokens are bound to;
     earliest: the archive's first second, which every archive has and which tells nothing; friends: base URLs of other
-    repositories.
+    repositories; union: records of other archives are shown on.
     """
 
     name: str
@@ -127,6 +151,7 @@ class Repository:
     earliest: datetime
     friends: tuple[str, ...] = ()
     brand: Brand | None = None
+    union: bool = False
 
     def identifier(self, record: RecordId) -> str:
         """Section 2.4, as oai-identifier has it."""

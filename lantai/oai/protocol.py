@@ -16,6 +16,7 @@ from ..model import RecordId
 from . import Brand, Item, Records, Repository, Wanted
 from .arguments import Code, Refused, echoed, read, second
 from .formats import FORMATS, Format
+from .provenance import abouts
 from .tokens import BadToken, Token, seal, unseal
 
 
@@ -196,8 +197,12 @@ xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/branding/ http://www.ope
 
 def _list_metadata_formats(asked: _Asked) -> _Xml:
     """Of a deleted record those it had, which are all there are."""
-    identifier = asked.given.get("identifier")
-    if identifier is not None and _found(asked, identifier, None) is None:
+    identifier, formats = asked.given.get("identifier"), asked.formats
+    if identifier is not None and _is_foreign(asked, identifier):
+        formats = {prefix: formats[prefix] for prefix in asked.records.foreign(identifier)}
+        if not formats:
+            raise Refused(_ABSENT)
+    elif identifier is not None and _found(asked, identifier, None) is None:
         raise Refused(_ABSENT)
     rows = (
         _fill(
@@ -207,7 +212,7 @@ def _list_metadata_formats(asked: _Asked) -> _Xml:
             one.schema,
             one.namespace,
         )
-        for one in asked.formats.values()
+        for one in formats.values()
     )
     return _fill("<ListMetadataFormats>\n%s</ListMetadataFormats>\n", _joined(rows))
 
@@ -245,11 +250,16 @@ xsi:schemaLocation="http://www.openarchives.org/OAI/2.0/oai_dc/ http://www.opena
 def _get_record(asked: _Asked) -> _Xml:
     prefix = asked.given["metadataPrefix"]
     is_known = prefix in asked.formats
-    item = _found(asked, asked.given["identifier"], prefix if is_known else None)
+    if _is_foreign(asked, asked.given["identifier"]):
+        held = asked.records.foreign(asked.given["identifier"])
+        item, is_there = held.get(prefix), bool(held)
+    else:
+        item = _found(asked, asked.given["identifier"], prefix if is_known else None)
+        is_there = item is not None
     errors: list[tuple[Code, str]] = []
-    if item is None:
+    if not is_there:
         errors.append(_ABSENT)
-    if not is_known:
+    if not is_known or (is_there and item is None):
         errors.append(_NO_FORMAT)
     if errors or item is None:
         raise Refused(*errors)
@@ -269,7 +279,8 @@ def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *
     if here.prefix not in asked.formats:
         raise Refused(_NO_FORMAT)
     until = second(here.until, end=True)
-    wanted = Wanted(second(here.since), None if until is None else min(until, asked.at), here.spec)
+    last = None if until is None else min(until, asked.at)
+    wanted = Wanted(second(here.since), last, here.spec, here.prefix or "")
     # A set that is unknown, closed or empty is asked for like any other: nothing tells them apart.
     found = asked.records.items(
         wanted, asked.at, here.last if here.cursor else None, asked.page_size, here.prefix if is_rendered else None,
@@ -293,17 +304,8 @@ def _here(asked: _Asked) -> Token:
     given = asked.given.get
     text = given("resumptionToken")
     if text is None:
-        return Token(
-            asked.given["verb"],
-            given("metadataPrefix"),
-            given("set"),
-            given("from"),
-            given("until"),
-            (0, ""),
-            0,
-            None,
-            0,
-        )
+        list_of = given("metadataPrefix"), given("set"), given("from"), given("until")
+        return Token(asked.given["verb"], *list_of, (0, ""), 0, None, 0)
     try:
         token = unseal(text, asked.key, asked.repository.archive, asked.clock)
     except BadToken as bad:
@@ -340,6 +342,11 @@ _NO_FORMAT: tuple[Code, str] = ("cannotDisseminateFormat", "There is no metadata
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def _is_foreign(asked: _Asked, identifier: str) -> bool:
+    """It may be one of another archive, and those are shown on."""
+    return asked.repository.union and not identifier.startswith(f"oai:{asked.repository.namespace}:")
+
+
 def _found(asked: _Asked, identifier: str, prefix: str | None) -> Item | None:
     """In that format. None as well for what is no identifier of ours in the one way that we write it: section 3.6 has
     one error for unknown and illegal.
@@ -356,7 +363,7 @@ def _header(repository: Repository, item: Item) -> _Xml:
     return _fill(
         "<header%s><identifier>%s</identifier><datestamp>%s</datestamp>%s</header>\n",
         _LIVE if item.live else _DELETED,
-        repository.identifier(item.record),
+        item.origin.identifier if item.origin else repository.identifier(item.record),
         _stamp(item.stamp),
         _specs(item.sets),
     )
@@ -370,7 +377,10 @@ def record(repository: Repository, item: Item) -> _Xml:
     header = _header(repository, item)
     if not item.live:
         return _fill("<record>\n%s</record>\n", header)
-    return _fill("<record>\n%s<metadata>%s</metadata>\n</record>\n", header, _Xml(item.metadata))
+    about = _Xml()
+    if item.origin:
+        about = _joined(_fill("<about>%s</about>\n", _Xml(one)) for one in abouts(item.origin))
+    return _fill("<record>\n%s<metadata>%s</metadata>\n%s</record>\n", header, _Xml(item.metadata), about)
 
 
 _ANSWERS: Mapping[str, Callable[[_Asked], bytes]] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import takewhile
 
-from ..catalog import Catalog, Day, Exposed, Selection
+from ..catalog import Catalog, Day, Exposed, Passed, Selection
 from ..catalog.days import DAY
 from ..model import Record, RecordId
-from . import Item, NotYet, Page, Repository, Set, Wanted
+from . import Item, NotYet, Origin, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 from .protocol import record
 from .receipt import Root, digest, leaf
@@ -28,18 +31,21 @@ class Harvest:
     """Records of a catalogue, as those of the repository, in formats by prefix."""
 
     def __init__(self, catalog: Catalog, repository: Repository, formats: Mapping[str, Format] = FORMATS) -> None:
-        self._exposures = catalog.exposures
+        self._exposures, self._others = catalog.exposures, catalog.remote
         self._repository = repository
         self._formats = formats
 
     def begin(self) -> None:
-        """What was given is kept only while it would be given in the same way: call it before any answer."""
+        """What was given is kept only while it would be given in the same way, and what was harvested from others gets
+        no datestamp from before it was shown on: call it before any answer.
+        """
         way = (
             version("lantai-archive"),
             self._repository,
             sorted((one.prefix, one.schema) for one in self._formats.values()),
         )
         self._exposures.begin(hashlib.sha256(repr(way).encode()).hexdigest())
+        self._others.show_on(is_shown=self._repository.union)
 
     def now(self, clock: datetime) -> int:
         return self._exposures.served(int(clock.astimezone(UTC).timestamp()))
@@ -60,17 +66,38 @@ class Harvest:
             return row(item), digest(item.metadata) if item.metadata else ""
 
         part, after = _part(wanted), after or (-1, "")
-        if given := self._exposures.given(part, at=at, after=after, limit=limit, prefix=prefix or ""):
+        alone = not self._repository.union or wanted.spec is not None
+        if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, prefix=prefix or "")):
             return Page(given.body, given.count, given.last, given.more)
         files = form is not None and form.files
         found, more = self._exposures.page(
             part, at=at, after=after, limit=limit, prefix=prefix or "", files=files, make=make
         )  # fmt: skip
-        last = (found[-1][1], found[-1][0]) if found else None
-        return Page(b"".join(one[2] for one in found), len(found), last, more)
+        own = _Stream([((since, id), given) for id, since, given in found], more)
+        if alone:
+            return own.page()
+        return _merged(own, self._passed(wanted, at, after, limit, prefix is not None, row), limit)
+
+    def _passed(
+        self, wanted: Wanted, at: int, after: tuple[int, str], limit: int, described: bool,
+        row: Callable[[Item], bytes],
+    ) -> _Stream:  # fmt: skip
+        part = _part(wanted)
+        found, more = self._others.passed(
+            wanted.prefix, part.first, min(part.last, at - 1), after, limit, described=described
+        )
+        form = self._formats[wanted.prefix]
+        return _Stream([((one.since, one.identifier), row(_passed_on(one, form))) for one in found], more)
+
+    def foreign(self, identifier: str) -> Mapping[str, Item]:
+        found = {one.prefix: one for one in self._others.passed_of(identifier)}
+        return {
+            prefix: _passed_on(found[prefix], form) for prefix, form in self._formats.items() if prefix in found
+        }  # fmt: skip
 
     def size(self, wanted: Wanted, at: int) -> int | None:
-        return self._exposures.size(_part(wanted), at)
+        """Nobody counts what others have shown."""
+        return None if self._repository.union else self._exposures.size(_part(wanted), at)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         return [Set(spec, _name(spec, title), "") for spec, title in self._exposures.sets(at, after, limit)]
@@ -146,6 +173,33 @@ class Harvest:
             except Exception as error:
                 raise RuntimeError(f"{one.id} cannot be given as {form.prefix}") from error
         return Item(one.id, one.since, one.live, one.sets, metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Some rows of a list by (datestamp, id), in that order; more: others follow the last, of which there is one."""
+
+    rows: Sequence[tuple[tuple[int, str], bytes]]
+    more: bool
+
+    def page(self) -> Page:
+        last = self.rows[-1][0] if self.rows else None
+        return Page(b"".join(given for _key, given in self.rows), len(self.rows), last, self.more)
+
+
+def _merged(one: _Stream, other: _Stream, limit: int) -> Page:
+    """The first of both, at most limit: none from beyond what is known of either."""
+    every = list(heapq.merge(one.rows, other.rows, key=lambda row: row[0]))
+    ends = [stream.rows[-1][0] for stream in (one, other) if stream.more]
+    some = list(takewhile(lambda row: row[0] <= min(ends), every) if ends else every)[:limit]
+    return _Stream(some, bool(ends) or len(some) < len(every)).page()
+
+
+def _passed_on(one: Passed, form: Format) -> Item:
+    """What is live and is none of the format, though it says so, cannot be given in an answer: it is as deleted."""
+    origin = Origin(one.identifier, one.datestamp, one.url, one.answered, one.namespace, one.about)
+    live = one.live and one.namespace == form.namespace
+    return Item(RecordId(one.identifier), one.since, live, (), one.metadata if live else "", origin)
 
 
 def _part(wanted: Wanted) -> Selection:

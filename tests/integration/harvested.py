@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +36,9 @@ class Shelf:
 
     def item(self, record: RecordId, at: int, prefix: str | None) -> Item | None:
         return next((one for one in self._all() if one.record == record and one.stamp < at), None)
+
+    def foreign(self, identifier: str) -> Mapping[str, Item]:
+        return {}
 
     def items(
         self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +93,9 @@ class Shelf:
     def item(self, record: RecordId, at: int, prefix: str | None = None) -> Item | None:
         self.asked.append("item")
         return next((one for one in self._shown(at) if one.record == record), None)
+
+    def foreign(self, identifier: str) -> Mapping[str, Item]:
+        return {}
 
     def items(
         self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
