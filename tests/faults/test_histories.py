@@ -109,7 +109,7 @@ def listed(
         archive.truth.shown |= {record for record, row in page.items() if row.look.title}
         found |= page
         token = root.findtext(f".//{OAI}resumptionToken")
-        sizes |= {int(one) for one in root.xpath("//@completeListSize")}  # type: ignore[union-attr]
+        sizes |= {int(one.get("completeListSize", -1)) for one in root.iter(f"{OAI}resumptionToken")}
         if not token:
             assert between is not nothing or sizes <= {len(found)}
             return found, first
@@ -342,7 +342,7 @@ def ran(new: Callable[[random.Random], Archive], seed: int, met: Counter[str]) -
     chance = random.Random(seed)
     archive = new(chance)
     try:
-        with mock.patch.object(time, "time", lambda: archive.clock):
+        with mock.patch.object(time, "time", side_effect=lambda: archive.clock):
             History(archive, chance, met).run(chance.randrange(5, 13))
     except BaseException:
         print(f"LANTAI_HISTORY={seed}")

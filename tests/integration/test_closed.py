@@ -73,6 +73,11 @@ def heard() -> Iterator[Heard]:
             super().executemany(sql, every)
             return self
 
+        def __next__(self) -> Any:
+            row = super().__next__()
+            self._fetched(1)
+            return row
+
         def _fetched(self, rows: int) -> None:
             if told:
                 sql, parameters, before = told[-1]
@@ -96,6 +101,9 @@ def heard() -> Iterator[Heard]:
     class Connection(sqlite3.Connection):
         def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
+
+        def execute(self, sql: str, parameters: Any = (), /) -> Any:
+            return self.cursor().execute(sql, parameters)
 
     connect = sqlite3.dbapi2.connect
 
@@ -160,11 +168,17 @@ def asking(archive: Archive) -> Iterator[Ask]:
             before, request, after = answer.partition(b"<request")
             return before + request + after.partition(b">")[2], Heard(told)
 
-        ask("Identify")  # the first answer of a second notes it
+        # The first answer of a second notes it, and what asks for one and for many opens connections.
+        ask("ListRecords", metadataPrefix="oai_dc")
+        ask("GetRecord", metadataPrefix="oai_dc", identifier=f"oai:example.org:{ABSENT}")
         yield ask
 
 
-NAMELESS = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "12345678-1234-4234-9234-123456789012")
+NAMELESS = (
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "12345678-1234-4234-9234-123456789012",
+)
 """In the form of a uuid, but none that a record has."""
 
 
