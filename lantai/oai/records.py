@@ -59,12 +59,15 @@ class Harvest:
             item = self._item(one, form)
             return row(item), digest(item.metadata) if item.metadata else ""
 
+        part, after = _part(wanted), after or (-1, "")
+        if given := self._exposures.given(part, at=at, after=after, limit=limit, prefix=prefix or ""):
+            return Page(given.body, given.count, given.last, given.more)
+        files = form is not None and form.files
         found, more = self._exposures.page(
-            _part(wanted), at=at, after=after or (-1, ""), limit=limit, prefix=prefix or "",
-            files=bool(form and form.files), make=make,
+            part, at=at, after=after, limit=limit, prefix=prefix or "", files=files, make=make
         )  # fmt: skip
         last = (found[-1][1], found[-1][0]) if found else None
-        return Page([one[2] for one in found], last, more)
+        return Page(b"".join(one[2] for one in found), len(found), last, more)
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         return self._exposures.size(_part(wanted), at)
