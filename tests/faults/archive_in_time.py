@@ -218,7 +218,7 @@ class Archive:
         """A commit may take long, and answers are given all the same."""
         if self.chance.random() < 0.2:
             self.clock += self.chance.choice([0.3, 1.1, 2.5, 240])
-            self.ask(verb="ListIdentifiers", metadataPrefix="oai_dc")
+            self.ask(verb="Identify")
 
     def _changed(self) -> None:
         self.busy = max(self.busy, self.clock)
