@@ -145,13 +145,15 @@ def _told(
 
 
 def _lines_above(record: str, known: _Known) -> list[tuple[str, Sequence[Seen]]]:
-    """What is seen of the records above it in the fonds, the nearest first."""
+    """What is seen of the records above it in the fonds, the nearest first: by decisions alone. That something else of
+    one of them was changed, and when, is nothing that is seen of what is below it.
+    """
     found: list[tuple[str, Sequence[Seen]]] = []
     passed, one = {record}, known.fonds.get(record)
     while one is not None and one not in passed:
         passed.add(one)
         if one in known.told:
-            found.append((one, _spans(one, known, known.applied.get(one))))
+            found.append((one, _spans(one, known, None)))
         one = known.fonds.get(one)
     return found
 

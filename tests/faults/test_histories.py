@@ -109,7 +109,7 @@ def listed(
         archive.truth.shown |= {record for record, row in page.items() if row.look.title}
         found |= page
         token = root.findtext(f".//{OAI}resumptionToken")
-        sizes |= {int(one) for one in root.xpath("//@completeListSize")}  # type: ignore[union-attr]
+        sizes |= {int(one.get("completeListSize", -1)) for one in root.iter(f"{OAI}resumptionToken")}
         if not token:
             assert between is not nothing or sizes <= {len(found)}
             return found, first
@@ -272,7 +272,7 @@ class History:
 
     def _one_by_one(self, whole: View) -> None:
         every = sorted(self.archive.truth.every)
-        for record in self.chance.sample(every, min(5, len(every))):
+        for record in self.chance.sample(every, min(3, len(every))):
             root = self.archive.ask(verb="GetRecord", metadataPrefix="oai_dc", identifier=name(record))
             if record in whole:
                 assert rows_of(root) == {record: whole[record]}
@@ -281,7 +281,7 @@ class History:
 
     def _by_format(self, whole: View) -> None:
         """In each the same records, and under one datestamp the same is said of one."""
-        for prefix in self.chance.sample(sorted(FORMATS), 2):
+        for prefix in self.chance.sample(sorted(FORMATS), 1):
             root = self.archive.ask(1000, verb="ListRecords", metadataPrefix=prefix)
             stamps = {record: row.stamp for record, row in whole.items()}
             assert {record: row.stamp for record, row in headers(root).items()} == stamps
@@ -296,7 +296,7 @@ class History:
         root = archive.ask(1000, verb="ListSets")
         names = {one.findtext(f"{OAI}setSpec"): one.findtext(f"{OAI}setName") for one in root.iter(f"{OAI}set")}
         assert names.keys() == {*specs, "type"} - {"fonds", "level"}
-        for spec in self.chance.sample(sorted(specs), min(3, len(specs))):
+        for spec in self.chance.sample(sorted(specs), min(2, len(specs))):
             found, _date = listed(archive, 3, set=spec)
             assert found == {record: row for record, row in whole.items() if spec in row.look.sets}
 
@@ -342,7 +342,7 @@ def ran(new: Callable[[random.Random], Archive], seed: int, met: Counter[str]) -
     chance = random.Random(seed)
     archive = new(chance)
     try:
-        with mock.patch.object(time, "time", lambda: archive.clock):
+        with mock.patch.object(time, "time", side_effect=lambda: archive.clock):
             History(archive, chance, met).run(chance.randrange(5, 13))
     except BaseException:
         print(f"LANTAI_HISTORY={seed}")

@@ -39,9 +39,9 @@ class Look:
 @dataclass
 class Truth:
     """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
-    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown: those
-    that an answer showed live; stirred: those of which something changed that can be seen, or of whose access anything
-    was told, since this was emptied.
+    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown:
+    those that an answer showed live; stirred: those of which something changed that can be seen, or of whose access
+    anything was told, since this was emptied.
     """
 
     created: dict[str, float] = field(default_factory=dict)
@@ -139,8 +139,8 @@ class Truth:
         return found
 
     def look(self, now: float) -> None:
-        """Note what is open now, or was at any time by what is known now. To be called whenever something changed; while
-        the clock is set back, with the newest responseDate, since from then on counts what is decided.
+        """Note what is open now, or was at any time by what is known now. To be called whenever something changed;
+        while the clock is set back, with the newest responseDate, since from then on counts what is decided.
         """
         for record in self.created:
             for instant in sorted({now, *(one for one in self.instants(record) if self.looked < one <= now)}):
@@ -150,7 +150,8 @@ class Truth:
             self.ever_sets[record].add(self.sets(record))
             self.ever_above[record] |= {*self.line(record)}
             if record not in self.ever_full:
-                some = (one for one in {now, *self.instants(record)} if one <= max(now, self.created[record]))
+                until = max(now, self.created[record])
+                some = [one for one in {now, *self.instants(record)} if one <= until]
                 shown = {self._shown(record, one) for one in some}
                 self.ever_open |= {record} if shown & {"open", "description"} else set()
                 self.ever_full |= {record} if "open" in shown else set()
@@ -158,8 +159,8 @@ class Truth:
         self.looked = now
 
     def secrets(self) -> set[str]:
-        """What no answer may say: ids, titles and codes of records that were never open, and names of files that were not.
-        The code of a node, or its id, names the sets of what stands below it.
+        """What no answer may say: ids, titles and codes of records that were never open, and names of files that were
+        not. The code of a node, or its id, names the sets of what stands below it.
         """
         named = {above for one in self.ever_open for above in self.ever_above[one]}
         found = set[str]()

@@ -1,7 +1,8 @@
 """Perl's harvesters, HTTP::OAI and Catmandu, see of an archive what it shows: all of it in small pages, then what
 changes, in each format that the archive names.
 
-They are Debian's libhttp-oai-perl and libcatmandu-oai-perl; what is missing is skipped and named; with CI=true it fails.
+They are Debian's libhttp-oai-perl and libcatmandu-oai-perl. What is missing is skipped and named; with CI=true it
+fails.
 """
 
 from __future__ import annotations
