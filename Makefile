@@ -2,7 +2,7 @@
 # make demo-s3 the same in a bucket alone
 # make test    the tests
 # make lint    ruff, mypy, the floors of the design
-# make bench   ratios against cp, the usual pipeline, boto3, and a bare loop of hashlib
+# make bench   ratios against cp, the usual pipeline, boto3, a bare loop of hashlib, and oaipmh's server
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -33,6 +33,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/store.py
 	$(BIN)/python bench/audit.py
+	$(BIN)/python bench/oai.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lantai needs Python 3.11 or newer; set PYTHON=..."; exit 1; }

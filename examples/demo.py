@@ -1,5 +1,5 @@
 """make demo: the records of a county's autumn festival, as an organiser hands them over, become a preserved package, on
-the file system and in S3. make demo-s3: in a bucket alone.
+the file system and in S3, and then open, for whoever harvests them. make demo-s3: in a bucket alone.
 
 python examples/demo.py HOME [--bucket-alone]
 
@@ -14,12 +14,15 @@ import os
 import re
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
+from xml.etree import ElementTree
 
 from lantai import messages
 from lantai.storage import Bucket, open_store
@@ -119,6 +122,56 @@ def damage(home: Path) -> None:
     lantai("audit", "--all", "--home", home)
 
 
+def harvest(home: Path) -> None:
+    """The package is opened, and given over HTTP to a client that knows OAI-PMH alone."""
+    say(
+        "The records are opened: whoever harvests archives may have their descriptions and files.",
+        "开放这些档案：任何采集方均可获取其著录和文件信息。",
+    )
+    package = answers("list", "--home", home)[0]["package"][-8:]
+    lantai("access", "set", package, "open", "--reason", "演示：对外开放", "--home", home)
+    time.sleep(2)  # an answer tells what was so before its second
+    with serving(home) as url:
+        found = list(harvested(url))
+    say(f"A harvester was given {len(found)} records:", f"采集方获得 {len(found)} 条档案记录：")
+    for datestamp, title, sets in found:
+        print(f"  {datestamp}  {title}  [{', '.join(sets)}]", flush=True)
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """lantai serve on a port that is free, until this ends: where harvesters reach it."""
+    words = ["serve", "--port", "0", "--home", str(home)]
+    print("\n$ lantai " + " ".join(words) + " &", flush=True)
+    command = [sys.executable, "-m", "lantai", *words, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            if not line:
+                raise SystemExit(server.wait() or 1)
+            yield json.loads(line)["url"]
+        finally:
+            server.terminate()
+
+
+def harvested(url: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Of every record its datestamp, title and sets, page by page, by OAI-PMH alone."""
+    oai, title = "{http://www.openarchives.org/OAI/2.0/}", "{http://purl.org/dc/elements/1.1/}title"
+    here = build_opener(ProxyHandler({}))
+    query = "verb=ListRecords&metadataPrefix=oai_dc"
+    while query:
+        print(f"\nGET {url}?{query}", flush=True)
+        with here.open(f"{url}?{query}") as answer:
+            page = ElementTree.fromstring(answer.read())
+        for record in page.iter(f"{oai}record"):
+            told = next((one.text or "" for one in record.iter(title)), "(deleted / 已删除)")
+            sets = [one.text or "" for one in record.iter(f"{oai}setSpec")]
+            yield record.findtext(f"{oai}header/{oai}datestamp") or "", told, sets
+        token = page.findtext(f".//{oai}resumptionToken")
+        query = f"verb=ListRecords&resumptionToken={token}" if token else ""
+
+
 def two_stores(home: Path) -> None:
     """The file system first, then the bucket as a copy of it."""
     settings = home / "lantai.toml"
@@ -150,6 +203,7 @@ def two_stores(home: Path) -> None:
         look(home)
         if url:
             damage(home)
+        harvest(home)
     if url:
         say(
             "The demo's S3 server has ended, and the bucket with it; what lies on the file system stays.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from importlib import metadata
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from . import config
 from . import ingest as ingesting
 from .access import Exposure
 from .audits import Audits
-from .catalog import Catalog
+from .catalog import Catalog, Selection
 from .copies import Copies, Replicated
 from .entries import Entries, person_of
 from .errors import UsageError
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from .harvests import Harvests
 
 HOME_FORMAT = 1
+_AHEAD, _TOGETHER, _CAST_A_SECOND = timedelta(minutes=1), 500, 500
+"""All records are told of, so many at a time, before another way of giving them holds; so many a second at least."""
 VERSION = metadata.version("lantai-archive")
 
 
@@ -379,6 +382,19 @@ class Archive:
             brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
             union=oai.union,
         )  # fmt: skip
+
+    def cast(self, crosswalk: str, progress: Progress) -> None:
+        """From a second that is to come on, all records are given to harvesters in the way of that version, with new
+        datestamps, if it is another than until now. Interrupted, it goes on when it is called again.
+        """
+        exposures = self.catalog.exposures
+        if exposures.crosswalk() != crosswalk:
+            count = exposures.size(Selection(0, 2**62, ""), 2**61) or 0
+            ahead = _AHEAD + timedelta(seconds=count // _CAST_A_SECOND)
+            self.entries.adopt(crosswalk, ceil((self._now() + ahead).timestamp()))
+        while told := exposures.cast(_TOGETHER):
+            progress(told, 0)
+        self.entries.expose()
 
     @cached_property
     def harvests(self) -> Harvests:

@@ -299,6 +299,11 @@ class Entries:
             if self._catalog.exposures.left(1) or self._catalog.remote.left(1):
                 self.add(tuple)
 
+    def adopt(self, version: str, since: int) -> None:
+        """All that harvesters see is given in the way of that version from then on (seconds since 1970, to come)."""
+        state = {"records": {}, "crosswalk": {"version": version, "since": since}}
+        self.add(lambda: [self._entry("exposure", f"urn:uuid:{self._archive}", state, at=self._now())])
+
     def catch_up(self) -> None:
         """Send what was not, and take in what any store has that the catalogue lacks. Damaged, StoreUnavailable."""
         if self._own.chain() is not None:

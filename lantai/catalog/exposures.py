@@ -14,7 +14,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from ..access import Exposure, Seen, seen
 from ..model import Holdings, RecordId
 from . import days, journal, queries, shown
 from . import tables as t
-from .pen import APPLY
+from .pen import APPLY, CAST
 from .rows import FONDS
 
 _BELOW = (
@@ -53,7 +53,7 @@ class Span(NamedTuple):
 
 class _Known(NamedTuple):
     """What the catalogue knows of some records, and of those above them. fonds: which stands right above in the fonds;
-    told: level, title and reference code.
+    told: level, title and reference code; crosswalks: of all, from when on each holds.
     """
 
     parents: Mapping[str, Sequence[str]]
@@ -63,6 +63,7 @@ class _Known(NamedTuple):
     withdrawals: Mapping[str, Sequence[tuple[datetime, bool]]]
     created: Mapping[str, datetime]
     applied: Mapping[str, int]
+    crosswalks: Sequence[tuple[int, str]]
 
 
 class _Content(NamedTuple):
@@ -133,38 +134,43 @@ def _told(
     """A deleted header keeps the sets of the record, which has content while it is in its package."""
     sets = content.sets if content else old[-1].sets if old else ""
     found: list[Span] = []
-    for one, above in _beside(_spans(record, known, applied), _lines_above(record, known)):
+    lines, cast = _lines_above(record, known), [since for since, _version in known.crosswalks]
+    for one, above in _beside(_spans(record, known, applied), lines, cast):
         digest = ""
         if one.live and content:
             said = [content.told, content.files if one.files else "", [[id, *known.told[id]] for id in above]]
-            digest = _digest(said)
+            digest = _digest([*said, *(version for since, version in known.crosswalks if since <= one.since)])
         found.append(Span(one.since, one.live, one.files, " ".join(above), sets, digest))
     return found
 
 
 def _lines_above(record: str, known: _Known) -> list[tuple[str, Sequence[Seen]]]:
-    """What is seen of the records above it in the fonds, the nearest first."""
+    """What is seen of the records above it in the fonds, the nearest first: by decisions alone. That something else of
+    one of them was changed, and when, is nothing that is seen of what is below it.
+    """
     found: list[tuple[str, Sequence[Seen]]] = []
     passed, one = {record}, known.fonds.get(record)
     while one is not None and one not in passed:
         passed.add(one)
         if one in known.told:
-            found.append((one, _spans(one, known, known.applied.get(one))))
+            found.append((one, _spans(one, known, None)))
         one = known.fonds.get(one)
     return found
 
 
 def _beside(
-    own: Sequence[Seen], over: Sequence[tuple[str, Sequence[Seen]]]
+    own: Sequence[Seen], over: Sequence[tuple[str, Sequence[Seen]]], cast: Collection[int]
 ) -> Iterator[tuple[Seen, tuple[str, ...]]]:  # fmt: skip
-    """What is seen of a record, cut where one above it opens or closes, with those that are live then."""
-    instants = sorted({one.since for _id, line in over for one in line})
+    """What is seen of a record, cut where one above it opens or closes, with those that are live then, and where all is
+    cast anew.
+    """
+    instants = sorted({one.since for _id, line in over for one in line}.union(cast))
     for at, one in enumerate(own):
         until = own[at + 1].since if at + 1 < len(own) else math.inf
         before: tuple[str, ...] | None = None
         for instant in (one.since, *(each for each in instants if one.since < each < until)):
             live = tuple(id for id, line in over if one.live and _is_live(line, instant))
-            if live != before:
+            if live != before or (one.live and instant in cast):
                 yield replace(one, since=instant), live
             before = live
 
@@ -223,6 +229,28 @@ def serve(connection: Connection, until: int) -> None:
     )
 
 
+def crosswalks(connection: Connection) -> list[tuple[int, str]]:
+    """From when on each holds that was adopted, in seconds since 1970, and its version."""
+    rows = connection.exec_driver_sql("SELECT since, version FROM crosswalks ORDER BY since, version")
+    return [(since, version) for since, version in rows]
+
+
+def cast(connection: Connection, limit: int) -> int:
+    """Tell of some records more how they are seen under the crosswalks adopted; how many: 0, if it was told of all."""
+    last = connection.execute(select(t.state.c.value).where(t.state.c.name == CAST)).scalar()
+    if last is None:
+        return 0
+    asked = "SELECT DISTINCT record FROM exposures WHERE record > ? ORDER BY record LIMIT ?"
+    some = connection.exec_driver_sql(asked, (last, limit)).scalars().all()
+    if not some:
+        connection.exec_driver_sql("DELETE FROM state WHERE name = ?", (CAST,))
+        return 0
+    connection.exec_driver_sql("INSERT OR IGNORE INTO touched (record) VALUES (?)", [(one,) for one in some])
+    refresh(connection)
+    connection.exec_driver_sql("UPDATE state SET value = ? WHERE name = ?", (some[-1], CAST))
+    return len(some)
+
+
 def left(connection: Connection, limit: int) -> dict[RecordId, int]:
     """What was applied and the journal was not told of yet."""
     asked = "SELECT record, at FROM applied WHERE NOT entered ORDER BY record LIMIT ?"
@@ -265,6 +293,7 @@ def _known(connection: Connection, records: Sequence[str]) -> _Known:
         withdrawals,
         {row.id: datetime.fromisoformat(row.created) for row in rows if row.created is not None},
         {record: at for record, at in connection.exec_driver_sql(applied, (every,))},  # noqa: C416
+        crosswalks(connection),
     )
 
 

@@ -31,7 +31,7 @@ from ..access import timeline as over_time
 from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
-from .pen import ALL_GATHERED, APPLY, GATHER, GATHERED, TOUCH, Pen
+from .pen import ADOPT, ALL_GATHERED, APPLY, CAST_ANEW, GATHER, GATHERED, TOUCH, Pen
 from .rows import Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
@@ -77,6 +77,9 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
             for record, at in entry.state["records"].items():
                 pen.then(TOUCH, record=record)
                 pen.then(APPLY, record=record, at=at, entered=True)
+            if crosswalk := entry.state.get("crosswalk"):
+                pen.then(ADOPT, version=crosswalk["version"], since=crosswalk["since"])
+                pen.then(CAST_ANEW, last="")
             for name, at in entry.state.get("gathered", {}).items():
                 source, _slash, number = name.rpartition("/")
                 told = {"source": source, "number": int(number or 0), "at": at}

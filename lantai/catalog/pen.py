@@ -24,6 +24,10 @@ APPLY = (
     " WHERE excluded.at >= applied.at"
 )
 """When what harvesters see of a record was changed, and whether the journal says so. Of the same moment the last."""
+ADOPT = "INSERT INTO crosswalks (version, since) VALUES (:version, :since) ON CONFLICT DO NOTHING"
+CAST = "cast"
+"""In state: up to which record all was seen under the crosswalks adopted; where it is missing, of all."""
+CAST_ANEW = f"INSERT OR REPLACE INTO state (name, value) VALUES ('{CAST}', :last)"
 GATHER = (
     "INSERT INTO gathered (source, number, at, entered) VALUES (:source, :number, :at, :entered)"
     " ON CONFLICT (source, number) DO UPDATE SET at = excluded.at, entered = excluded.entered"

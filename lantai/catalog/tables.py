@@ -346,6 +346,15 @@ exposures = Table(
     Index("exposures_since", "since", "record", "until"),
 )
 
+# From when on what is given of all records is made in another way (seconds since 1970).
+crosswalks = Table(
+    "crosswalks",
+    metadata,
+    Column("since", Key, primary_key=True, autoincrement=False),
+    Column("version", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 # What was given of an exposure, kept to be given again: whole <record> elements; of prefix "" headers. digest: of the
 # metadata alone, as receipts have it.
 renderings = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,10 +12,10 @@ import click
 
 from .. import config, founding
 from ..archive import Archive
-from ..messages import N_, _
+from ..messages import N_, _, ngettext
 from ..oai import key as keys
 from ..oai import plugins
-from ..oai.formats import Format
+from ..oai.formats import Format, crosswalk
 from ..oai.limit import Limit
 from ..oai.records import Harvest
 from .output import note
@@ -24,6 +25,8 @@ from .shell import Command, Session, common, option
 if TYPE_CHECKING:
     from ..oai.server import Application
 
+_SAY_EVERY = 5.0
+"""Seconds."""
 _EVERYWHERE = ("0.0.0.0", "::", "")
 
 
@@ -49,6 +52,7 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         archive.catalog.chains()  # what is wrong with it is told here, once
         formats = plugins.formats()
         _warn(archive, host)
+        _cast(archive, crosswalk(formats))
         listening = server.listen(host, port)
         url = _url(listening, host)
         Harvest(archive.catalog, archive.repository(url), formats).begin()
@@ -114,6 +118,21 @@ def _warn(archive: Archive, host: str) -> None:
         )  # fmt: skip
     for one in warnings:
         note(one, "yellow")
+
+
+def _cast(archive: Archive, version: str) -> None:
+    count, said = 0, time.monotonic()
+
+    def told(records: int, _octets: int) -> None:
+        nonlocal count, said
+        if not count:
+            note(_("Records are given in another way: each gets a new datestamp, and is harvested anew."))
+        count += records
+        if time.monotonic() - said > _SAY_EVERY:
+            said = time.monotonic()
+            note(ngettext("{count} record so far", "{count} records so far", count).format(count=count))
+
+    archive.cast(version, told)
 
 
 def _tell_replaced(process: int) -> None:

@@ -47,11 +47,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Of a list: as many rows as were asked for; fewer where they are large, but one at least. last: (datestamp, id) of
-    the last one; more: others follow.
+    """Of a list: as many rows as were asked for; fewer where they are large, but one at least. count: of rows; last:
+    (datestamp, id) of the last one; more: others follow.
     """
 
-    rows: Sequence[bytes]
+    rows: bytes
+    count: int
     last: tuple[int, str] | None
     more: bool
 

@@ -109,6 +109,16 @@ FORMATS: Mapping[str, Format] = {
 }
 """Those that every archive has."""
 
+CROSSWALK = 1
+"""To be raised whenever a format says something else of what is the same: harvesters then get all records anew."""
+
+
+def crosswalk(formats: Mapping[str, Format]) -> str:
+    """The version of all that these formats say. "": that of the first lantai that served any."""
+    others = sorted(formats.keys() - FORMATS.keys())
+    return " ".join((str(CROSSWALK), *others)) if CROSSWALK > 1 or others else ""
+
+
 _PREFIX = re.compile(r"[A-Za-z0-9\-_.!~*'()]{1,100}")
 _REST = r"([A-Za-z0-9._~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})+"
 _URL = re.compile("https?://" + _REST)

@@ -294,9 +294,9 @@ def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *
     onward = None
     if found.more:
         size = here.size if here.cursor else asked.records.size(wanted, asked.at)
-        onward = replace(here, last=found.last, cursor=here.cursor + len(found.rows), size=size)
+        onward = replace(here, last=found.last, cursor=here.cursor + found.count, size=size)
     end = f"{_resumption(asked, here, onward)}</{verb}>\n"
-    return b"".join((f"<{verb}>\n".encode(), *found.rows, end.encode()))
+    return b"".join((f"<{verb}>\n".encode(), found.rows, end.encode()))
 
 
 def _here(asked: _Asked) -> Token:

@@ -65,14 +65,18 @@ class Harvest:
             item = self._item(one, form)
             return row(item), digest(item.metadata) if item.metadata else ""
 
+        part, after = _part(wanted), after or (-1, "")
+        alone = not self._repository.union or wanted.spec is not None
+        if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, prefix=prefix or "")):
+            return Page(given.body, given.count, given.last, given.more)
+        files = form is not None and form.files
         found, more = self._exposures.page(
-            _part(wanted), at=at, after=after or (-1, ""), limit=limit, prefix=prefix or "",
-            files=bool(form and form.files), make=make,
+            part, at=at, after=after, limit=limit, prefix=prefix or "", files=files, make=make
         )  # fmt: skip
         own = _Stream([((since, id), given) for id, since, given in found], more)
-        if not self._repository.union or wanted.spec is not None:
+        if alone:
             return own.page()
-        return _merged(own, self._passed(wanted, at, after or (-1, ""), limit, prefix is not None, row), limit)
+        return _merged(own, self._passed(wanted, at, after, limit, prefix is not None, row), limit)
 
     def _passed(
         self, wanted: Wanted, at: int, after: tuple[int, str], limit: int, described: bool,
@@ -179,7 +183,8 @@ class _Stream:
     more: bool
 
     def page(self) -> Page:
-        return Page([given for _key, given in self.rows], self.rows[-1][0] if self.rows else None, self.more)
+        last = self.rows[-1][0] if self.rows else None
+        return Page(b"".join(given for _key, given in self.rows), len(self.rows), last, self.more)
 
 
 def _merged(one: _Stream, other: _Stream, limit: int) -> Page:

@@ -22,6 +22,8 @@ from ..storage.workers import Progress
 from .reading import Asked, Seen, look_at
 
 _TOGETHER = 200
+_CAST = 500
+"""Records that are told of together."""
 """Packages that the catalogue is told in one transaction."""
 _SEGMENTS, _ENTRIES = 100, 2000
 """Segments of the journal likewise, and about as many entries."""
@@ -110,6 +112,8 @@ def fill(
             _gather(new, root, archive, one)
         except Damaged as error:
             findings.append(Finding.of("rebuild-remote", error.subject, reason=error.what))
+    while new.exposures.cast(_CAST):
+        progress(0, 0)
     findings += _lacking(new, source, roots, old, further)
     _require_there(root, source)
     gathered = sum(one.live + one.deleted for one in new.remote.sources())

@@ -30,6 +30,11 @@ def shown(printed: str, command: str) -> str:
     return re.split(rf"^\$ lantai {command}\b.*$", printed, maxsplit=1, flags=re.MULTILINE)[1].split("\n$ lantai ")[0]
 
 
+def harvested(printed: str) -> list[str]:
+    """Lines of the records that were given to a harvester."""
+    return re.findall(r"^  \d{4}-\d\d-\d\dT[\d:]{8}Z  .+  \[.*\]$", printed, flags=re.MULTILINE)
+
+
 @pytest.mark.usefixtures("moto_server")
 def test_the_demo_keeps_its_example_in_two_stores_and_fills_the_new_bucket_of_a_second_run(tmp_path: Path) -> None:
     first = ran(tmp_path / "demo")
@@ -41,10 +46,14 @@ def test_the_demo_keeps_its_example_in_two_stores_and_fills_the_new_bucket_of_a_
     *_others, last = first.split("$ lantai audit")
     assert "2 packages audited" in last
     assert "0 faults" in last
+    records = harvested(first)
+    assert re.search(r"given (\d+) records", first)[1] == str(len(records)) != "0"  # type: ignore[index]
+    assert "第十二届金秋文化节" in "".join(records)
     second = ran(tmp_path / "demo", language="zh_CN.UTF-8")
     assert "复制 1 个信息包、1 个版本" in shown(second, "replicate")
     assert "此前已保存" in shown(second, "ingest")
     assert re.findall(r"存储 (\w+)\n\w{8}  有效", shown(second, "validate")) == ["local", "cloud"]
+    assert harvested(second) == records
     settings = (tmp_path / "demo" / "lantai.toml").read_text("utf-8")
     assert settings.count('name = "cloud"') == 1
 

@@ -4,6 +4,7 @@ file, and beside it what is true (truth.py).
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import sqlite3
@@ -53,6 +54,8 @@ REPOSITORY = Repository(
     "云岭县档案馆", "https://example.org/oai", ("a@example.org",), NAMESPACE, "00000000-0000-7000-8000-000000000000",
     datetime(2024, 1, 1, tzinfo=UTC),
 )  # fmt: skip
+Told = tuple[str, str | None, Said]
+"""Of a record in a version of its package: its id, the one above it, and what is said of it."""
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
 
 
@@ -97,37 +100,38 @@ class Archive:
         decision = Decision(self.urn(), RecordId(id), shown, at(since), "default", at(began), WANG.name, "接收")
         levels: list[Level] = ["fonds", "series", "file", "item"]
         top = self.chance.randrange(3)
-        told = [(id, None, self.said(levels[top]))]
+        told: list[Told] = [(id, None, self.said(levels[top]))]
         for _part in range(parts):
             parent, _above, above = self.chance.choice(told)
             told.append((self.urn(), parent, self.said(levels[min(levels.index(above.level) + 1, 3)])))
-        self._version(Package(
-            PackageId(id), (), (), (), (WANG,), (Event(self.urn(), "ingestion", at(began), "success", "", (WANG.id,), "package"),),
-            decision, "材料", self.urn(),
-        ), told, began)  # fmt: skip
+        event = Event(self.urn(), "ingestion", at(began), "success", "", (WANG.id,), "package")
+        package = Package(PackageId(id), (), (), (), (WANG,), (event,), decision, "材料", self.urn())
+        self._version(package, told, began)
 
     def update(self, id: str, *, drop: bool = False) -> None:
         """The next version: the files alone, or the descriptions of some, with one more part, or one part less."""
         began, truth = self.clock, self.truth
         package, _files, _earlier = self.packages[id]
-        mine = [one.id for one in package.records]
-        told = [(one, truth.parent[one], truth.said[one]) for one in mine]
+        mine: list[str] = [one.id for one in package.records]
+        told: list[Told] = [(one, truth.parent[one], truth.said[one]) for one in mine]
         leaves = [one for one in mine[1:] if one not in truth.parent.values()]
         if drop and leaves:
             gone = self.chance.choice(leaves)
             told = [one for one in told if one[0] != gone]
         elif self.chance.random() < 0.2:
-            parent, _above, said = self.chance.choice(told)
-            told.append((self.urn(), parent, self.said("item" if said.level in ("file", "item") else "file")))
+            above, _over, said = self.chance.choice(told)
+            told.append((self.urn(), above, self.said("item" if said.level in ("file", "item") else "file")))
         if self.chance.random() < 0.7:
             changed = self.chance.randrange(len(told))
             one, parent, said = told[changed]
-            new = self.said(said.level)
-            kept = self.chance.choice([("files",), ("files", "code", "type"), ("title",), ("title", "level", "code", "type")])
+            new = self.said(self.chance.choice(["file", "item"]) if said.level in ("file", "item") else said.level)
+            kept = self.chance.choice(
+                [("files",), ("files", "code", "type"), ("title",), ("title", "level", "code", "type")]
+            )
             told[changed] = (one, parent, replace(new, **{name: getattr(said, name) for name in kept}))
         self._version(replace(package, content=self.urn()), told, began)
 
-    def _version(self, package: Package, told: list[tuple[str, str | None, Said]], began: float) -> None:
+    def _version(self, package: Package, told: list[Told], began: float) -> None:
         id = package.id
         number = len(package.versions) + 1
         paths = {one: self._path(one, {one: parent for one, parent, _said in told}) for one, _parent, _said in told}
@@ -150,8 +154,9 @@ class Archive:
             self._meanwhile()
         self.packages[id] = (new, files, [*earlier, new.content])
         kept = {one for one, _parent, _said in told}
-        for one in [record.id for record in package.records if record.id not in kept]:
-            self.truth.leave(one)
+        for record in package.records:
+            if record.id not in kept:
+                self.truth.leave(record.id)
         for one, parent, said in told:
             self.truth.describe(one, parent, new.versions[0].at.timestamp(), said)
         if number == 1:
@@ -197,6 +202,8 @@ class Archive:
             writing.apply(entries, writer=writer, number=len(self.chains[writer]), seal=f"{len(self.chains[writer])}")
             self._meanwhile()
         for entry in entries:
+            if entry.kind in ("decision", "withdrawal"):
+                self.truth.decided(entry.subject)
             if entry.kind == "decision":
                 state = entry.state
                 self.truth.decisions[entry.subject].append(Decision(
@@ -211,7 +218,7 @@ class Archive:
         """A commit may take long, and answers are given all the same."""
         if self.chance.random() < 0.2:
             self.clock += self.chance.choice([0.3, 1.1, 2.5, 240])
-            self.ask(verb="ListIdentifiers", metadataPrefix="oai_dc")
+            self.ask(verb="Identify")
 
     def _changed(self) -> None:
         self.busy = max(self.busy, self.clock)
@@ -233,8 +240,8 @@ class Archive:
         self.truth.look(max(self.clock, self.answered))
         pairs = [(name.rstrip("_"), value) for name, value in arguments.items()]
         answer = respond(
-            pairs, Harvest(self.catalog, REPOSITORY), repository=REPOSITORY, now=now, key=bytes(32), page_size=page_size,
-            token_ttl=1 << 30,
+            pairs, Harvest(self.catalog, REPOSITORY), repository=REPOSITORY, now=now, key=bytes(32),
+            page_size=page_size, token_ttl=1 << 30,
         )  # fmt: skip
         said = answer.decode().partition("</request>")[2]
         for secret in self.truth.secrets():
@@ -260,6 +267,7 @@ class Archive:
                         writing.apply(entries, writer=writer, number=number, seal=f"{number}")
             assert rows(path) == rows(self.path)
             Catalog.replace(f"sqlite:///{self.path}", new, lambda: None)
+        self.answered = max(self.answered, math.ceil(self.clock))  # the new one may not know what the old one answered
 
 
 def _elements(said: Said) -> list[Element]:

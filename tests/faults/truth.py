@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from lantai.model import Decision, Entry, Level, Shown
@@ -39,8 +39,9 @@ class Look:
 @dataclass
 class Truth:
     """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
-    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown: those
-    that an answer showed live.
+    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown:
+    those that an answer showed live; stirred: those of which something changed that can be seen, or of whose access
+    anything was told, since this was emptied.
     """
 
     created: dict[str, float] = field(default_factory=dict)
@@ -54,13 +55,18 @@ class Truth:
     ever_open: set[str] = field(default_factory=set)
     ever_full: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    stirred: set[str] = field(default_factory=set)
+    known: dict[str, object] = field(default_factory=dict)
+    looked: float = 0.0
 
     def describe(self, record: str, parent: str | None, created: float, said: Said) -> None:
+        self.stirred |= {record} - self.created.keys()
         self.created[record], self.parent[record], self.said[record] = created, parent, said
         self.every.setdefault(record, set()).add(said)
 
     def leave(self, record: str) -> None:
         """It is in its package no more; what was decided of it stands."""
+        self.stirred.add(record)
         del self.created[record], self.parent[record], self.said[record]
 
     def line(self, record: str) -> Iterator[str]:
@@ -107,6 +113,20 @@ class Truth:
         found |= {f"level:{said.level}"} | ({"type", f"type:{TYPES[said.type]}"} if TYPES[said.type] else set())
         return frozenset(found)
 
+    def seen_as(self, record: str, instant: float) -> object:
+        """All that any format may say of it."""
+        shown = self._shown(record, instant)
+        if shown == "closed":
+            return None
+        above = [one for one in list(self.line(record))[1:] if self.is_open(one, instant)]
+        said = [replace(self.said[one], files=(), type="") for one in above]
+        mine = self.said[record]
+        return mine if shown == "open" else replace(mine, files=()), above, said, self.sets(record)
+
+    def decided(self, record: str) -> None:
+        """Of it, or of what is below it, something was decided."""
+        self.stirred |= {one for one in self.every if one == record or record in self.ever_above[one]}
+
     def live(self, instant: float) -> dict[str, Look]:
         return {one: Look(self.said[one].title, self.sets(one)) for one in self.created if self.is_open(one, instant)}
 
@@ -119,21 +139,28 @@ class Truth:
         return found
 
     def look(self, now: float) -> None:
-        """Note what is open now, or was at any time by what is known now. To be called whenever something changed; while
-        the clock is set back, with the newest responseDate, since from then on counts what is decided.
+        """Note what is open now, or was at any time by what is known now. To be called whenever something changed;
+        while the clock is set back, with the newest responseDate, since from then on counts what is decided.
         """
         for record in self.created:
+            for instant in sorted({now, *(one for one in self.instants(record) if self.looked < one <= now)}):
+                if (seen := self.seen_as(record, instant)) != self.known.get(record):
+                    self.known[record] = seen
+                    self.stirred.add(record)
             self.ever_sets[record].add(self.sets(record))
             self.ever_above[record] |= {*self.line(record)}
             if record not in self.ever_full:
-                some = (one for one in {now, *self.instants(record)} if one <= max(now, self.created[record]))
+                until = max(now, self.created[record])
+                some = [one for one in {now, *self.instants(record)} if one <= until]
                 shown = {self._shown(record, one) for one in some}
                 self.ever_open |= {record} if shown & {"open", "description"} else set()
                 self.ever_full |= {record} if "open" in shown else set()
 
+        self.looked = now
+
     def secrets(self) -> set[str]:
-        """What no answer may say: ids, titles and codes of records that were never open, and names of files that were not.
-        The code of a node, or its id, names the sets of what stands below it.
+        """What no answer may say: ids, titles and codes of records that were never open, and names of files that were
+        not. The code of a node, or its id, names the sets of what stands below it.
         """
         named = {above for one in self.ever_open for above in self.ever_above[one]}
         found = set[str]()

@@ -47,7 +47,7 @@ class Shelf:
         found = [one for one in self._wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
         some = found[:limit]
         last = (some[-1].stamp, some[-1].record) if some else None
-        return Page([row(one) for one in some], last, len(found) > limit)
+        return Page(b"".join(map(row, some)), len(some), last, len(found) > limit)
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self._wanted(wanted, at))

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 
 from lxml import etree
 
-from tests.unit.test_oai_formats import judge_qdc
-from tests.unit.test_oai_protocol import ENVELOPE, OAI, SCHEMAS, schema
+from lantai.oai.formats import FORMATS
+from tests.unit.test_oai_formats import judge
+from tests.unit.test_oai_protocol import ENVELOPE, OAI
 
 _INSIDE = ("metadata", "about", "description", "setDescription")
-_FILES: Mapping[str, str] = {
-    "http://www.openarchives.org/OAI/2.0/oai_dc/": "oai_dc.xsd",
-    "http://ead3.archivists.org/schema/": "ead3.xsd",
-    "http://www.loc.gov/METS/": "mets-1.12.xsd",
-    "http://www.loc.gov/premis/v3": "premis-3.0.xsd",
-}
+_PREFIXES = {form.namespace: prefix for prefix, form in FORMATS.items()}
 
 
 def judged(answer: bytes) -> etree._Element:
@@ -37,18 +32,11 @@ def judged(answer: bytes) -> etree._Element:
 def inner(element: etree._Element) -> None:
     """What stands inside a metadata, about or description by its own schema."""
     namespace = etree.QName(element).namespace or ""
-    # By itself, as a harvester keeps it: namespaces that it needs must not be lost with what stood around.
-    alone = etree.fromstring(etree.tostring(element, with_tail=False))
-    if namespace in _FILES:
-        _schema(_FILES[namespace]).assertValid(alone)
+    if namespace in _PREFIXES:
+        judge(_PREFIXES[namespace], element)
     else:
         assert namespace in _RULES, f"there is no schema of {namespace}"
-        _RULES[namespace](alone)
-
-
-@cache
-def _schema(name: str) -> etree.XMLSchema:
-    return schema(SCHEMAS / name)
+        _RULES[namespace](element)
 
 
 def _identifier(element: etree._Element) -> None:
@@ -86,5 +74,4 @@ _RULES: Mapping[str, Callable[[etree._Element], None]] = {
     "http://www.openarchives.org/OAI/2.0/oai-identifier": _identifier,
     "http://www.openarchives.org/OAI/2.0/friends/": _friends,
     "http://www.openarchives.org/OAI/2.0/branding/": _branding,
-    "http://worldcat.org/xmlschemas/qdc-1.0/": judge_qdc,
 }

@@ -73,6 +73,11 @@ def heard() -> Iterator[Heard]:
             super().executemany(sql, every)
             return self
 
+        def __next__(self) -> Any:
+            row = super().__next__()
+            self._fetched(1)
+            return row
+
         def _fetched(self, rows: int) -> None:
             if told:
                 sql, parameters, before = told[-1]
@@ -96,6 +101,9 @@ def heard() -> Iterator[Heard]:
     class Connection(sqlite3.Connection):
         def cursor(self, factory: Any = Cursor) -> Any:
             return super().cursor(factory)
+
+        def execute(self, sql: str, parameters: Any = (), /) -> Any:
+            return self.cursor().execute(sql, parameters)
 
     connect = sqlite3.dbapi2.connect
 
@@ -160,11 +168,17 @@ def asking(archive: Archive) -> Iterator[Ask]:
             before, request, after = answer.partition(b"<request")
             return before + request + after.partition(b">")[2], Heard(told)
 
-        ask("Identify")  # the first answer of a second notes it
+        # The first answer of a second notes it, and what asks for one and for many opens connections.
+        ask("ListRecords", metadataPrefix="oai_dc")
+        ask("GetRecord", metadataPrefix="oai_dc", identifier=f"oai:example.org:{ABSENT}")
         yield ask
 
 
-NAMELESS = ("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "12345678-1234-4234-9234-123456789012")
+NAMELESS = (
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "12345678-1234-4234-9234-123456789012",
+)
 """In the form of a uuid, but none that a record has."""
 
 
@@ -213,9 +227,7 @@ def test_a_set_that_is_unknown_closed_or_empty_is_the_same(archive: Archive, ver
             "level", "fonds",
         ):  # fmt: skip
             assert ask(verb, metadataPrefix="oai_dc", set=spec) == (answer, statements), spec
-        other, more = ask(verb, metadataPrefix="oai_dc", set="level:file")
-        assert other != answer
-        assert more.rows() > statements.rows()
+        assert ask(verb, metadataPrefix="oai_dc", set="level:file") != (answer, statements)
 
 
 def test_sets_tell_nothing_of_what_is_closed(archive: Archive) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,9 +156,14 @@ def told(ids: Mapping[str, str], *numbers: int) -> dict[str, str]:
 def test_a_harvester_sees_what_is_open_what_was_and_what_changes(
     archive: tuple[Lantai, str, dict[str, str]], name: str
 ) -> None:
-    lantai, url, ids = archive
-    harvest: Harvest = HARVESTERS[name]
-    firsts = {prefix: harvest(url, prefix, None) for prefix in FORMATS}
+    require_sees(*archive, HARVESTERS[name], FORMATS)
+
+
+def require_sees(
+    lantai: Lantai, url: str, ids: Mapping[str, str], harvest: Harvest, prefixes: Iterable[str]
+) -> None:  # fmt: skip
+    """In each format all that the archive above shows, and then what changes in it."""
+    firsts = {prefix: harvest(url, prefix, None) for prefix in prefixes}
     for first in firsts.values():
         assert {one: seen.title for one, seen in first.items() if seen.title} == told(ids, 0, 2, 3)
         assert {one for one, seen in first.items() if not seen.title} == told(ids, 5, 7).keys()

@@ -236,7 +236,7 @@ def test_a_page_ends_where_its_records_hold_many_files(
 
         while True:
             page = harvest.items(Wanted(), now, after, 500, "mets", row)
-            pages.append(len(page.rows))
+            pages.append(page.count)
             after = page.last
             if not page.more:
                 break

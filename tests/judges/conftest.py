@@ -28,7 +28,7 @@ from tests.judges.material import ROOT, Material, make
 MATERIALS = ("example", "corpus", "difficult", "digests")
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"in CI no judge may be missing: {what}", pytrace=False)
     pytest.skip(what)
@@ -37,7 +37,7 @@ def _missing(what: str) -> NoReturn:
 def _shared(name: str) -> Path:
     folder = Path(os.environ.get("LANTAI_SHARED") or ROOT.parent / "shared") / name
     if not folder.is_dir():
-        _missing(f"{folder} is not there; LANTAI_SHARED names another place")
+        missing(f"{folder} is not there; LANTAI_SHARED names another place")
     return folder
 
 
@@ -95,7 +95,7 @@ def eark_python() -> Iterator[Path]:
     named = os.environ.get("LANTAI_EARK_PYTHON")
     if named:
         if not Path(named).exists():
-            _missing(f"LANTAI_EARK_PYTHON names {named}, which is not there")
+            missing(f"LANTAI_EARK_PYTHON names {named}, which is not there")
         yield Path(named)
         return
     cache = ROOT / ".cache"
@@ -119,6 +119,6 @@ def _eark_environment(place: Path) -> Path:
         ):
             done = run(*command)
             if done.returncode != 0:
-                _missing(f"the eark-validator cannot be installed: {done.stderr.strip()[-500:]}")
+                missing(f"the eark-validator cannot be installed: {done.stderr.strip()[-500:]}")
         made.write_text(wanted)
     return python

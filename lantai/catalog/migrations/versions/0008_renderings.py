@@ -15,6 +15,12 @@ def upgrade() -> None:
     op.drop_index("exposures_since", "exposures")
     op.create_index("exposures_since", "exposures", ["since", "record", "until"])
     op.create_table(
+        "crosswalks",
+        sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("version", sa.Text, primary_key=True),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "renderings",
         sa.Column("prefix", sa.Text, primary_key=True),
         sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
