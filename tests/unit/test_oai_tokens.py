@@ -16,13 +16,30 @@ KEY = b"k" * 32
 ARCHIVE = "01890a5d-ac96-774b-bcce-b302099a8057"
 NOW = 1_790_000_000
 TOKEN = Token(
-    "ListRecords", "oai_dc", "fonds:z109", "2026-01-01", None, (1_780_000_000, "urn:uuid:" + ARCHIVE), 100, NOW + 60
+    "ListRecords",
+    "oai_dc",
+    "fonds:z109",
+    "2026-01-01",
+    None,
+    (1_780_000_000, "urn:uuid:" + ARCHIVE),
+    100,
+    250,
+    NOW + 60,
 )
 
 ANY = st.text(st.characters())
 SOME = st.none() | ANY
 TOKENS = st.builds(
-    Token, ANY, SOME, SOME, SOME, SOME, st.tuples(st.integers(), ANY), st.integers(0), st.integers(NOW + 1)
+    Token,
+    ANY,
+    SOME,
+    SOME,
+    SOME,
+    SOME,
+    st.tuples(st.integers(), ANY),
+    st.integers(0),
+    st.none() | st.integers(0),
+    st.integers(NOW + 1),
 )
 
 
