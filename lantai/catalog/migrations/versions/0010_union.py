@@ -15,6 +15,7 @@ revision = "0010"
 down_revision = "0009"
 
 _PAGE = 500
+_HOP = re.compile(r"<(?:[\w.-]+:)?originDescription\b")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\s<>\"{}|\\^`\[\]#%]|%[0-9A-Fa-f]{2})+")
 
 
@@ -52,13 +53,14 @@ def upgrade() -> None:
 def _fill() -> None:
     """since: before it is shown on for the first time all gets a later one."""
     connection, last = op.get_bind(), 0
-    asked = "SELECT key, identifier, live, metadata FROM remote_records WHERE key > ? ORDER BY key LIMIT ?"
+    asked = "SELECT key, identifier, live, metadata, about FROM remote_records WHERE key > ? ORDER BY key LIMIT ?"
     while rows := connection.exec_driver_sql(asked, (last, _PAGE)).all():
-        for key, identifier, live, metadata in rows:
+        for key, identifier, live, metadata, about in rows:
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             name = etree.QName(etree.fromstring(metadata.encode(), parser)).namespace or "" if live else ""
             since = 0 if _IDENTIFIER.fullmatch(identifier) else None
+            hops = len(_HOP.findall(about)) if live else 1 << 16
             connection.exec_driver_sql(
-                "UPDATE remote_records SET namespace = ?, since = ? WHERE key = ?", (name, since, key)
+                "UPDATE remote_records SET namespace = ?, since = ?, hops = ? WHERE key = ?", (name, since, hops, key)
             )
         last = rows[-1][0]
