@@ -134,8 +134,8 @@ def harvest(home: Path) -> None:
     with serving(home) as url:
         found = list(harvested(url))
     say(f"A harvester was given {len(found)} records:", f"采集方获得 {len(found)} 条档案记录：")
-    for datestamp, title, sets in found:
-        print(f"  {datestamp}  {title}  [{', '.join(sets)}]", flush=True)
+    for datestamp, title, level in found:
+        print(f"  {datestamp}  {title}  [{level}]", flush=True)
 
 
 @contextmanager
@@ -155,8 +155,8 @@ def serving(home: Path) -> Iterator[str]:
             server.terminate()
 
 
-def harvested(url: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Of every record its datestamp, title and sets, page by page, by OAI-PMH alone."""
+def harvested(url: str) -> Iterator[tuple[str, str, str]]:
+    """Of every record its datestamp, its title, and the set of its level, page by page, by OAI-PMH alone."""
     oai, title = "{http://www.openarchives.org/OAI/2.0/}", "{http://purl.org/dc/elements/1.1/}title"
     here = build_opener(ProxyHandler({}))
     query = "verb=ListRecords&metadataPrefix=oai_dc"
@@ -167,7 +167,8 @@ def harvested(url: str) -> Iterator[tuple[str, str, list[str]]]:
         for record in page.iter(f"{oai}record"):
             told = next((one.text or "" for one in record.iter(title)), "(deleted / 已删除)")
             sets = [one.text or "" for one in record.iter(f"{oai}setSpec")]
-            yield record.findtext(f"{oai}header/{oai}datestamp") or "", told, sets
+            level = next((one for one in sets if one.startswith("level:")), "")
+            yield record.findtext(f"{oai}header/{oai}datestamp") or "", told, level
         token = page.findtext(f".//{oai}resumptionToken")
         query = f"verb=ListRecords&resumptionToken={token}" if token else ""
 

@@ -16,8 +16,9 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Connection, select
 
@@ -291,10 +292,22 @@ def _known(connection: Connection, records: Sequence[str]) -> _Known:
         {row.id: row[1:4] for row in rows},
         {record: journal.line(record, parents, own) for record in parents},
         withdrawals,
-        {row.id: datetime.fromisoformat(row.created) for row in rows if row.created is not None},
+        {row.id: _since(row.id, datetime.fromisoformat(row.created)) for row in rows if row.created is not None},
         {record: at for record, at in connection.exec_driver_sql(applied, (every,))},  # noqa: C416
         crosswalks(connection),
     )
+
+
+def _since(record: str, created: datetime) -> datetime:
+    """Since when there is a record, in whole seconds: its package may be older, and was perhaps open before there was
+    this part of it. created: of its package; the record's own is in its id, where that is a UUIDv7 (RFC 9562 5.7).
+    """
+    id = UUID(record)
+    seconds = (id.int >> 80) // 1000
+    return max(created, datetime.fromtimestamp(min(seconds, _LAST), UTC)) if id.version == 7 else created
+
+
+_LAST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
 
 def _above(record: str, parents: Mapping[str, Sequence[str]]) -> list[str]:

@@ -81,8 +81,10 @@ class Archive:
         self.made = 0
 
     def urn(self) -> str:
+        """With a UUIDv7, of the clock's millisecond."""
         self.made += 1
-        return f"urn:uuid:01890a5d-ac96-774b-8{self.chance.randrange(4096):03x}-{self.made:012x}"
+        clock = f"{int(self.clock * 1000):012x}"
+        return f"urn:uuid:{clock[:8]}-{clock[8:]}-7{self.chance.randrange(4096):03x}-8000-{self.made:012x}"
 
     def pass_time(self, seconds: float) -> None:
         self.clock += seconds
@@ -158,7 +160,8 @@ class Archive:
             if record.id not in kept:
                 self.truth.leave(record.id)
         for one, parent, said in told:
-            self.truth.describe(one, parent, new.versions[0].at.timestamp(), said)
+            created = self.truth.created.get(one, max(new.versions[0].at.timestamp(), math.floor(began)))
+            self.truth.describe(one, parent, created, said)
         if number == 1:
             self.truth.decisions[id].append(new.access)
         self._changed()

@@ -343,7 +343,7 @@ def ran(new: Callable[[random.Random], Archive], seed: int, met: Counter[str]) -
     archive = new(chance)
     try:
         with mock.patch.object(time, "time", side_effect=lambda: archive.clock):
-            History(archive, chance, met).run(chance.randrange(5, 13))
+            History(archive, chance, met).run(chance.randrange(5, 11))
     except BaseException:
         print(f"LANTAI_HISTORY={seed}")
         raise

@@ -69,9 +69,31 @@ def _branding(element: etree._Element) -> None:
     assert all(re.fullmatch(r"https?://\S+", one.text or "") for one in icon if one.tag.endswith(("url", "link")))
 
 
+def _provenance(element: etree._Element) -> None:
+    """provenance.xsd: an originDescription, and in each at most one of an earlier origin."""
+    here = _GUIDELINES + "provenance}"
+    assert element.tag == here + "provenance"
+    (origin,) = element
+    while True:
+        assert origin.tag == here + "originDescription"
+        assert set(origin.attrib) == {"harvestDate", "altered"}
+        assert _SECOND.fullmatch(origin.get("harvestDate") or "")
+        assert origin.get("altered") in ("true", "false")
+        names = [here + name for name in ("baseURL", "identifier", "datestamp", "metadataNamespace")]
+        told, earlier = list(origin)[:4], list(origin)[4:]
+        assert [one.tag for one in told] == names
+        assert all(one.text for one in told)
+        assert _SECOND.fullmatch(told[2].text or "")
+        if not earlier:
+            return
+        (origin,) = earlier
+
+
+_SECOND = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 _GUIDELINES = "{http://www.openarchives.org/OAI/2.0/"
 _RULES: Mapping[str, Callable[[etree._Element], None]] = {
     "http://www.openarchives.org/OAI/2.0/oai-identifier": _identifier,
     "http://www.openarchives.org/OAI/2.0/friends/": _friends,
     "http://www.openarchives.org/OAI/2.0/branding/": _branding,
+    "http://www.openarchives.org/OAI/2.0/provenance": _provenance,
 }

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from lantai.model import Element
-from lantai.oai import Brand, Set
+from lantai.oai import Brand, Origin, Set
 from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
 from tests.integration.schemas import judged
@@ -20,7 +20,20 @@ TOLD = replace(
     brand=Brand("https://archive.example.org/icon.png", "https://archive.example.org/", "云岭县档案馆"),
 )  # fmt: skip
 PHOTO = FORMATS["oai_dc"].render(shown(record(1, Element("dc.title", "灯谜 <&>"))))
-SHELF = Shelf([replace(item(1, CLOCK - 9), metadata=PHOTO)], named=(Set("type", "类型", "按 DCMI 类型 <&>"),))
+EARLIER = (
+    '<provenance xmlns="http://www.openarchives.org/OAI/2.0/provenance"><originDescription '
+    'harvestDate="2025-01-01T00:00:00Z" altered="true"><baseURL>https://c.example.org/oai</baseURL>'
+    "<identifier>oai:c.example.org:1</identifier><datestamp>2025-01-01</datestamp>"
+    "<metadataNamespace>http://www.openarchives.org/OAI/2.0/oai_dc/</metadataNamespace>"
+    "</originDescription></provenance>"
+)
+ORIGIN = Origin(
+    "oai:county.example.org:1", "2026-01-01T00:00:00Z", "https://county.example.org/oai", "2026-01-02T00:00:00Z",
+    FORMATS["oai_dc"].namespace, (EARLIER,),
+)  # fmt: skip
+SHELF = Shelf(
+    [replace(item(1, CLOCK - 9), metadata=PHOTO, origin=ORIGIN)], named=(Set("type", "类型", "按 DCMI 类型 <&>"),)
+)
 
 
 def answer(verb: str) -> bytes:
@@ -43,6 +56,8 @@ def test_what_is_answered_is_valid_outside_and_inside(verb: str) -> None:
         ("Identify", b"<baseURL>https://county", b"<url>https://county"),
         ("Identify", b"<url>https://archive", b"<url>archive"),
         ("ListSets", b"dc:description>", b"dc:descriptions>"),
+        ("ListRecords", b'altered="true"', b'altered="no"'),
+        ("ListRecords", b"<identifier>oai:c.example.org:1</identifier>", b""),
         ("ListRecords", b"dc:title>", b"dc:titles>"),
         ("ListRecords", b'/OAI/2.0/oai_dc/"', b'/OAI/2.1/oai_dc/"'),
     ],
