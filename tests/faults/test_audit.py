@@ -186,12 +186,15 @@ def added(key: str, data: bytes, _chance: random.Random, _others: Sequence[bytes
 HARMS = {"flip": flipped, "delete": deleted, "truncate": truncated, "swap": swapped, "add": added}
 
 
+_LATER = re.compile(r"schemas/(journal-\w+-[2-9]|remote-\w+-[1-9])\.json")
+
+
 def drawn(kept: Kept, chance: random.Random) -> dict[str, list[str]]:
     """By store, 100 things over both, of every kind, never both copies of one."""
     kinds: dict[str, list[str]] = {}
     for key in kept.whole["local"]:
-        # Of the journal's later schemas none is missed where one is not: a store may be older than they are.
-        if key in kept.whole["second"] and not re.fullmatch(r"schemas/journal-\w+-[2-9]\.json", key):
+        # Of later schemas none is missed where one is not: a store may be older than they are.
+        if key in kept.whole["second"] and not _LATER.fullmatch(key):
             kind = re.sub(r"[0-9a-f]{3}/[0-9a-f]{3}/[0-9a-f]{3}/[^/]+", "*", key)
             kinds.setdefault(kind if "/content/" not in kind else "content", []).append(key)
     found: dict[str, list[str]] = {name: [] for name in kept.stores}
