@@ -179,7 +179,7 @@ class TellSettings(_Table):
     environment (SMTP_PASSWORD, WEBHOOK_TOKEN), and leave this machine by TLS only.
     """
 
-    mail_to: tuple[Url, ...] = ()
+    mail_to: tuple[Address, ...] = ()
     mail_from: Address | None = None
     smtp: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")] | None = None
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
