@@ -78,7 +78,7 @@ def test_another_way_of_giving_records_is_adopted_for_a_second_to_come(lantai: L
     time.sleep(1.1)
     assert lantai("withdraw", hidden, "--reason", "核对").code == 0
     closed = str(lantai.stored(folder(tmp_path / "closed", {"a.txt": "x"}))["package"])
-    time.sleep(1.1)
+    time.sleep(2.1)
     now = datetime.now(UTC).replace(microsecond=0)
     before = stamps(lantai, now)
     told: list[int] = []
@@ -190,7 +190,7 @@ def test_what_is_seen_of_others_has_its_datestamp_too(lantai: Lantai, tmp_path: 
     part = by_title(lantai)["开幕"]
     assert lantai("access", "set", part, "open", "--reason", "期满").code == 0
     assert lantai("access", "set", package, "open", "--reason", "期满").code == 0
-    time.sleep(1.1)
+    time.sleep(2.1)
     now = datetime.now(UTC).replace(microsecond=0)
     before = stamps(lantai, now)
     name = next(one for one in before if one.endswith(part[9:]))
