@@ -43,6 +43,8 @@ from tests.services import Server, bucket, client
 
 FULL = os.environ.get("LANTAI_FAULTS") == "full"
 KILLS = 200 if FULL else 25
+ON_MOTO = 200 if FULL else 12
+"""It is slow, and no server that anybody keeps an archive on."""
 WRITERS, ROUNDS, ENOUGH = 8, 5 if FULL else 1, 12 if FULL else 3
 PAUSE = 4.0
 """Seconds that a clean may rest: without a rest no draft would live to its end."""
@@ -318,15 +320,17 @@ class Killing:
         self.state = now
 
 
-def test_a_process_killed_at_any_moment_leaves_the_old_state_or_the_new(place: Place, tmp_path: Path) -> None:
+def test_a_process_killed_at_any_moment_leaves_the_old_state_or_the_new(
+    place: Place, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Every fourth time what follows is killed as well, so that settling what was left is interrupted too."""
-    chance = seeded()
+    chance, kills = seeded(), ON_MOTO if "moto" in request.node.name else KILLS
     killing = Killing(place, tmp_path / "submissions", chance)
     left: Counter[tuple[str, str]] = Counter()
-    for number in range(KILLS):
+    for number in range(kills):
         kind = chance.choice(["ingest", "update"]) if number % 2 else "ingest"
         words, package = killing.words(kind)
-        lines = killing.kill(kind, words, f"killed-{number}", (number + chance.random()) / KILLS)
+        lines = killing.kill(kind, words, f"killed-{number}", (number + chance.random()) / kills)
         stored = any(one.get("status") == "stored" for one in lines)
         became = killing.look(package, stored)
         left[kind, "new" if became else "old"] += 1
@@ -335,7 +339,7 @@ def test_a_process_killed_at_any_moment_leaves_the_old_state_or_the_new(place: P
             became = killing.look(package, stored)
         killing.go_on(kind, words, became)
     print(dict(left), dict(killing.met), killing.length)
-    assert killing.met["killed", "killed"] >= KILLS * 0.6
+    assert killing.met["killed", "killed"] >= kills * 0.6
     assert {state for _kind, state in left} == {"old", "new"}
     assert place.lantai("clean", "--older-than", "0").code == 0
     assert listed(place.lantai) == killing.state
