@@ -145,9 +145,9 @@ class Exposures:
                 rows = list(connection.exec_driver_sql(asked, values))  # of the same snapshot as what they are made of
                 lacking = [record for record, _since, xml in rows[:limit] if xml is None]
                 made.update(_made(connection, lacking, at, bool(prefix), files, make))
-            kept = [(prefix, *one) for one in made.values() if len(one[0]) <= _LARGE]
-            with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
-                connection.exec_driver_sql(_KEEP, kept)
+            if kept := [(prefix, *one) for one in made.values() if len(one[0]) <= _LARGE]:
+                with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
+                    connection.exec_driver_sql(_KEEP, kept)
         found: list[tuple[str, int, bytes]] = []
         octets = 0
         for record, since, xml in rows[:limit]:

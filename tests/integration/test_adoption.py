@@ -168,6 +168,15 @@ def test_what_was_given_is_given_again_until_it_changes(
     assert "改过的题名" in etree.tostring(answer(lantai, **asked), encoding="unicode")
 
 
+def test_what_is_large_is_given_and_not_kept(lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    some(lantai, tmp_path, 1)
+    monkeypatch.setattr("lantai.catalog.exposed._LARGE", 100)
+    for _time in range(2):
+        assert len(list(answer(lantai, verb="ListRecords", metadataPrefix="mets").iter(OAI + "record"))) == 1
+    assert _kept(lantai) == 0
+    assert receipt(lantai, metadataPrefix="mets")["completeListSize"] == 1
+
+
 def test_what_was_given_under_another_name_is_made_again(lantai: Lantai, tmp_path: Path) -> None:
     some(lantai, tmp_path)
     answer(lantai, verb="ListRecords", metadataPrefix="mets")
