@@ -249,9 +249,9 @@ def test_memory_does_not_grow_with_the_number_of_files(pack: Pack, tmp_path: Pat
         finally:
             tracemalloc.stop()
 
-    peak(4500)  # the interpreter's own tables grow once, in steps of megabytes
+    # The interpreter's own tables grow now and then, in steps of megabytes, but not three times running.
     # 3,000 entries kept would be two megabytes.
-    assert peak(4500) < peak(1500) + 600_000
+    assert min(peak(4500) for _ in range(3)) < min(peak(1500) for _ in range(3)) + 600_000
 
 
 # The folder that an archive's files lie in
