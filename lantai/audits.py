@@ -210,8 +210,11 @@ class Audits:
             yield from (package for package, _at in self._catalog.last_checked(store, asked.level))
         else:
             met = store_to_catalog(root, self._catalog, store)
+            if since is None:
+                yield from met
+                return
             while some := list(islice(met, _TOGETHER)):
-                done = self._catalog.checked_since(store, asked.level, some, since) if since else frozenset()
+                done = self._catalog.checked_since(store, asked.level, some, since)
                 skipped(len(done))
                 yield from (package for package in some if package not in done)
 

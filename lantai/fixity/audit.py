@@ -41,8 +41,8 @@ Seen = TypeVar("Seen")
 
 _WAITING = 64
 """Files of one package that are under way at once."""
-_TOGETHER = 200
-"""Packages that the catalogue is asked about at once."""
+_TOGETHER = 50
+"""Packages that the catalogue is asked about at once. Until then nobody has anything to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ def audit(
         nonlocal files, octets, number
         files, octets, number = 0, 0, head.number
         # In the order of paths: so they lie on a disk, if they lie in any order.
-        lines = (line for line in head.table.contents() if only is None or line[0] in only)
+        lines = head.table.contents()
+        if only is not None:
+            lines = (line for line in lines if line[0] in only)
         if level == "listing" and _sizes_agree(head):
             lines = (line for line in lines if _TAG_FILE.fullmatch(line[0]))
         for size, finding in _in_order(threads, partial(_vouched if level == "server" else _content, head), lines):
@@ -170,9 +172,10 @@ _HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
 def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:
-    if threads is None:
-        yield from map(work, things)
-        return
+    return map(work, things) if threads is None else _beside(threads, work, things)
+
+
+def _beside(threads: Executor, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:
     waiting: deque[Future[Seen]] = deque()
     try:
         for thing in things:

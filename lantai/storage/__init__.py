@@ -158,26 +158,24 @@ def beyond(prefix: str) -> bytes:
 
 def key_bytes(key: str) -> bytes:
     """key in UTF-8. UsageError if it is none by the contract of Store."""
-    raw = _encoded(key)
-    if not raw:
-        raise UsageError(
-            _("this is no key"),
-            subject=repr(key),
-            remedy=_(
-                "Join components of 1 to 255 bytes by '/', at most 900 in all, no '.' or '..', no control character."
-            ),
-        )
-    if (raw + b"/").startswith(RESERVED):
+    if raw := _encoded(key):
+        return raw
+    if key.encode(errors="replace").startswith(RESERVED) or f"{key}/".encode(errors="replace") in RESERVED:
         raise UsageError(_("this name is reserved"), subject=key, remedy=_("Use another first component."))
-    return raw
+    raise UsageError(
+        _("this is no key"),
+        subject=repr(key),
+        remedy=_("Join components of 1 to 255 bytes by '/', at most 900 in all, no '.' or '..', no control character."),
+    )
 
 
 def is_key(name: str) -> bool:
     """Whether something that lies in a store lies there under a key."""
-    return bool(raw := _encoded(name)) and not (raw + b"/").startswith(RESERVED)
+    return bool(_encoded(name))
 
 
 def _encoded(key: str) -> bytes:
+    """b"": it is no key."""
     folder, slash, name = key.rpartition("/")
     try:
         above, last = _folder(folder) if slash else b"", name.encode()
@@ -185,14 +183,15 @@ def _encoded(key: str) -> bytes:
         return b""
     if above is None or not _NAME.fullmatch(last) or len(above) + len(last) > MAX_KEY:
         return b""
-    return above + last
+    return above + last if slash or last + b"/" not in RESERVED else b""
 
 
 @lru_cache(maxsize=256)
 def _folder(path: str) -> bytes | None:
     """path and "/", if each part of it is a name. Asked of one folder again and again."""
-    raw = path.encode()
-    return raw + b"/" if all(_NAME.fullmatch(name) for name in raw.split(b"/")) else None
+    raw = path.encode() + b"/"
+    is_one = not raw.startswith(RESERVED) and all(_NAME.fullmatch(name) for name in raw[:-1].split(b"/"))
+    return raw if is_one else None
 
 
 def absent(key: str) -> NotFound:

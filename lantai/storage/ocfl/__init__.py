@@ -193,17 +193,18 @@ class Root:
                 yield inventory.to_version(row)
 
     def loaded(self, package: PackageId, number: int) -> Inventory:
-        """The inventory of a version, ready for questions, with its own digests; close it. NotFound, Damaged."""
+        """The inventory of a version, ready for questions, with its own digest; close it. NotFound, Damaged."""
         table = Inventory()
         key = self.inventory_key(package, number)
-        hasher = Hasher(inventory.ALGORITHMS)
         try:
             with self.store.open(key) as source:
-                hashed = _Hashed(source, hasher)
-                hashed.again = hashed.read(CHUNK)
-                if len(hashed.again) == CHUNK or not table.take(hashed.again):
+                beginning = source.read(CHUNK)
+                if len(beginning) < CHUNK and table.take(beginning):
+                    table.digest = digest_of_chunks((beginning,), table.algorithm)
+                else:
+                    hashed = _Hashed(source, Hasher(inventory.ALGORITHMS), beginning)
                     table.load(inventory.read(cast(BinaryIO, hashed), subject=key))
-            table.digests = hasher.result().values
+                    table.digest = hashed.hasher.result().values[table.algorithm]
         except BaseException:
             table.close()
             raise
@@ -346,18 +347,18 @@ class Root:
 
 @dataclass(slots=True)
 class _Hashed:
-    """What is read to its end, hashed on the way. again: of what was read, what is to be read once more."""
+    """What is read to its end, hashed on the way. before: of what was read already, what is still to be read."""
 
     source: BinaryIO
     hasher: Hasher
-    again: bytes = b""
+    before: bytes = b""
 
     def read(self, size: int = -1) -> bytes:
-        if self.again:
-            size = len(self.again) if size < 0 else size
-            data, self.again = self.again[:size], self.again[size:]
-            return data
-        data = self.source.read(size)
+        if self.before:
+            size = len(self.before) if size < 0 else size
+            data, self.before = self.before[:size], self.before[size:]
+        else:
+            data = self.source.read(size)
         self.hasher.update(data)
         return data
 
@@ -368,7 +369,7 @@ class Reader:
     def __init__(self, root: Root, package: PackageId, number: int, table: Inventory) -> None:
         self.package, self.number, self.table = package, number, table
         self.root, self._place = root, root.object_key(package)
-        self.algorithm: Algorithm = "sha512" if table.fields.get("digestAlgorithm") == "sha512" else "sha256"
+        self.algorithm = table.algorithm
 
     def __call__(self, path: str) -> Iterator[bytes]:
         """The bytes of a logical path. NotFound, Damaged."""

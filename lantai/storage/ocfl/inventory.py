@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import chain, groupby
@@ -22,6 +22,7 @@ DigestAlgorithm: TypeAlias = Literal["sha256", "sha512"]
 ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 
 _HEX = {"sha256": re.compile(r"[0-9a-fA-F]{64}"), "sha512": re.compile(r"[0-9a-fA-F]{128}")}
+_LENGTHS, _DIGITS = {"sha256": 64, "sha512": 128}, b"0123456789abcdefABCDEF"
 _HEAD_KEYS = {"id", "type", "digestAlgorithm", "head", "contentDirectory"}
 
 
@@ -146,9 +147,9 @@ def whole(data: bytes) -> Whole | None:
             infos,
             {digest.lower(): set(paths) for digest, paths in told["manifest"].items()},
             {
-                (number, path): digest.lower()
+                (number, path): digest
                 for number, one in versions.items()
-                for digest, paths in one["state"].items()
+                for digest, paths in zip(map(str.lower, one["state"]), one["state"].values(), strict=True)
                 for path in paths
             },
         )
@@ -156,7 +157,7 @@ def whole(data: bytes) -> Whole | None:
         return None
     lists = [*told["manifest"].values(), *(paths for one in versions.values() for paths in one["state"].values())]
     texts = chain(found.fields.values(), *(astuple(one)[1:] for one in infos.values()), *lists)
-    is_plain = all(type(one) is list for one in lists) and all(type(one) is str for one in texts)
+    is_plain = set(map(type, lists)) <= {list} and set(map(type, texts)) <= {str}
     return found if is_plain and len(found.contents) == len(told["manifest"]) else None
 
 
@@ -229,6 +230,13 @@ def valid_digest(algorithm: str, value: str) -> bool:
     return bool(pattern and pattern.fullmatch(value))
 
 
+def valid_digests(algorithm: str, values: Sequence[str]) -> bool:
+    """Whether all are, asked at once of many."""
+    if set(map(len, values)) != {_LENGTHS.get(algorithm)}:
+        return False
+    return not "".join(values).encode(errors="replace").translate(None, _DIGITS)
+
+
 _NO_PART = frozenset(("", ".", ".."))
 
 
@@ -238,12 +246,9 @@ def valid_path(path: str) -> bool:
 
 
 def valid_paths(paths: Iterable[str]) -> bool:
-    """Whether all are, asked at once of many. False also where a name has a newline that the others make odd."""
-    lines = "\n".join(("", *paths, ""))
-    return not any(odd in lines for odd in _ODD)
-
-
-_ODD = ("//", "/.", "/\n", "\n/", "\n.", "\n\n")
+    """Whether all are, asked at once of many. False also where a name begins with a dot."""
+    joined = "/".join(("", *paths, ""))
+    return "//" not in joined and "/." not in joined
 
 
 def timestamp(at: datetime) -> str:

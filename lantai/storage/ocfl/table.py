@@ -5,7 +5,7 @@ are many or a question needs their order.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from ...digest import Algorithm
 from .. import beyond
@@ -27,16 +27,23 @@ _HELD = 10_000
 
 
 class Inventory:
-    """All rows of one inventory. One thread at a time. digests: of its bytes, where it was loaded from a store."""
+    """All rows of one inventory. One thread at a time. digest: of its bytes by its own algorithm, where it was loaded
+    from a store.
+    """
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
-        self.digests: Mapping[Algorithm, str] = {}
+        self.digest = ""
         self._db: sqlite3.Connection | None = None
         # What is not in the database yet: all, or nothing.
         self._versions: dict[int, VersionInfo] = {}
         self._contents: dict[str, set[str]] = {}
         self._states: dict[tuple[int, str], str] = {}
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """Its own: what is neither is none of ours."""
+        return "sha512" if self.fields.get("digestAlgorithm") == "sha512" else "sha256"
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -155,6 +162,17 @@ class Inventory:
             "SELECT path, digest, (SELECT min(m.path) FROM manifest m WHERE m.digest = state.digest) FROM state"
             " WHERE version = ? AND path >= ? AND path < CAST(? AS TEXT) ORDER BY path",
             (version, prefix, beyond(prefix)),
+        )
+
+    def lacking(self, version: int) -> Iterator[tuple[str, str]]:
+        """(logical path, digest) where no content has the digest."""
+        if self._db is None:
+            every = ((*place, one) for place, one in self._states.items() if one not in self._contents)
+            return ((path, one) for number, path, one in every if number == version)
+        return self.db.execute(
+            "SELECT path, digest FROM state WHERE version = ? AND digest NOT IN (SELECT digest FROM manifest)"
+            " ORDER BY path",
+            (version,),
         )
 
     def write(self, *, id: str, algorithm: DigestAlgorithm, head: int) -> Iterator[bytes]:

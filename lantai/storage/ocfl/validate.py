@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...errors import Damaged, NotFound
 from ...model import Finding, PackageId
 from . import DECLARATION, DECLARED, Reader, digest_of_chunks, layout
-from .inventory import TYPE, sidecar, valid_digest, valid_path, valid_paths
+from .inventory import TYPE, sidecar, valid_digest, valid_digests, valid_path, valid_paths
 from .layout import DRAFT_CONTENT
 from .table import Inventory
 
@@ -123,7 +123,7 @@ def _structure(
             algorithm = tables[-1].fields.get("digestAlgorithm", "")
             if algorithm not in ("sha256", "sha512"):
                 return head, [*findings, Finding.of("E025", key, algorithm=algorithm), *_contradicted(root, key)]
-            digests.append(tables[-1].digests["sha512" if algorithm == "sha512" else "sha256"])
+            digests.append(tables[-1].digest)
             findings += _sidecar(root, key, algorithm, digests[-1])
             findings += _fields(tables[-1], package, number, key)
         findings += _root_pair(root, place, key, algorithm, digests)
@@ -176,8 +176,7 @@ def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iter
     algorithm = table.fields.get("digestAlgorithm", "")
     for lines in _batches(table.manifest()):
         digests, paths = zip(*lines, strict=True)
-        are_valid = all(valid_digest(algorithm, one) for one in digests)
-        if are_valid and all(map(_CONTENT.match, paths)) and valid_paths(paths):
+        if valid_digests(algorithm, digests) and all(map(_CONTENT.match, paths)) and valid_paths(paths):
             continue
         for digest, path in lines:
             if not valid_digest(algorithm, digest):
@@ -185,15 +184,11 @@ def _fields(table: Inventory, package: PackageId, number: int, key: str) -> Iter
             if not _CONTENT.match(path) or not valid_path(path):
                 yield Finding.of("E099", f"{key} {path}")
     for info in table.versions():
-        for located in _batches(table.located(info.number)):
-            paths, _digests, contents = zip(*located, strict=True)
-            if None not in contents and valid_paths(paths):
-                continue
-            for path, digest, content in located:
-                if content is None:
-                    yield Finding.of("E050", f"{key} {path}", digest=digest)
-                if not valid_path(path):
-                    yield Finding.of("E052", f"{key} {path}")
+        for path, digest in table.lacking(info.number):
+            yield Finding.of("E050", f"{key} {path}", digest=digest)
+        for state in _batches(table.state(info.number)):
+            if not valid_paths(path for path, _digest in state):
+                yield from (Finding.of("E052", f"{key} {path}") for path, _digest in state if not valid_path(path))
 
 
 def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
