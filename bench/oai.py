@@ -128,7 +128,10 @@ def pages(port: int, first: str, most: int | None = None, path: str = "/oai") ->
     asked = first
     while most is None or most > 0:
         connection.request("GET", f"{path}?verb={asked}")
-        body = connection.getresponse().read()
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{asked}: {answer.status} {body.decode()}")
         yield body
         found = _TOKEN.search(body, max(0, len(body) - 2000))
         if found is None:

@@ -57,6 +57,10 @@ _TOGETHER = 100
 """Records of which what they are made of is read at once."""
 _SOON = 0.5
 """Seconds for which an answer waits for another process to have written, so that what was made is kept."""
+_AT_ONCE, _PATIENCE, _BEHIND = 2, 5, 3600
+"""Seconds: where another process writes just now, an answer that is not older than the first is given at once; else
+that process is waited for; then an answer may be older by the last.
+"""
 _WAY = "renderings"
 _HOLDS_ANY = (
     "SELECT 1 FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
@@ -92,17 +96,23 @@ class Exposures:
 
     def served(self, clock: int) -> int:
         """The responseDate of an answer given now: clock, and nothing that is told the catalogue later gets a datestamp
-        before it. Earlier than clock where another process writes just now.
+        before it. Earlier than clock, by an hour at most, where another process writes for long. StoreUnavailable: by
+        more; a harvester that trusts its own clock would miss too much.
         """
         if clock <= self._served:
             return clock
         with self._database.reading() as connection:
             self._served = max(self._served, exposures.served(connection))
-        if clock <= self._served:
+        behind = clock - self._served
+        if behind <= 0:
             return clock
-        with suppress(StoreUnavailable), self._database.writing(wait=0) as connection:
-            exposures.serve(connection, clock)
-            self._served = max(self._served, clock)
+        try:
+            with self._database.writing(wait=0 if behind <= _AT_ONCE else _PATIENCE) as connection:
+                exposures.serve(connection, clock)
+                self._served = max(self._served, clock)
+        except StoreUnavailable:
+            if behind > _BEHIND:
+                raise
         return min(clock, self._served)
 
     @staticmethod

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lantai.catalog import Catalog, Exposed, Selection
+from lantai.errors import StoreUnavailable
 from lantai.model import RecordId
 from tests.integration.command import Lantai, folder
 
@@ -156,6 +159,42 @@ def test_a_decision_that_comes_late_is_seen_when_it_came(lantai: Lantai, keep: K
     found = seen(lantai, record)
     assert found is not None
     assert (found.since, found.live) == (ahead, True)
+
+
+@contextmanager
+def written(lantai: Lantai, seconds: float) -> Iterator[None]:
+    """Another process writes to the catalogue meanwhile, for so long at most."""
+    with closing(sqlite3.connect(lantai.folder / "catalog.db", isolation_level=None, check_same_thread=False)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        ended = threading.Timer(seconds, db.execute, ["COMMIT"])
+        ended.start()
+        try:
+            yield
+        finally:
+            ended.join()
+
+
+def test_the_first_answer_waits_for_whoever_writes(lantai: Lantai, keep: Keep) -> None:
+    """It would be as of 1970, and tell of nothing."""
+    record, before = keep("--access", "open"), int(time.time())
+    with written(lantai, 1):
+        assert answer(lantai) >= before
+    assert [id for id, _since, _live in listed(lantai)] == [record]
+
+
+def test_while_another_process_writes_for_long_an_answer_may_be_a_little_old(
+    lantai: Lantai, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lantai.catalog.exposed._PATIENCE", 0.1)
+    with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
+        now = int(time.time())
+        with written(lantai, 2), pytest.raises(StoreUnavailable):
+            catalog.exposures.served(now)
+        assert catalog.exposures.served(now) == now
+        with written(lantai, 2):
+            assert catalog.exposures.served(now + 1000) == now
+            with pytest.raises(StoreUnavailable):
+                catalog.exposures.served(now + 4000)
 
 
 def test_a_rebuilt_catalogue_shows_the_same(lantai: Lantai, keep: Keep) -> None:
