@@ -20,9 +20,9 @@ from .config import StoreSettings, days
 from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
 from .messages import _
 from .model import Budget, Finding, PackageId
-from .storage import Bucket, Properties, Store, open_store
+from .storage import Bucket, Properties, Store, open_store, whole
+from .storage.chains import SCHEMAS
 from .storage.identity import KEY, Identity, read_identity
-from .storage.journal import SCHEMAS
 from .storage.journal import strays as journal_strays
 from .storage.journal.verify import Keep, shares
 from .storage.linux import unavailable
@@ -150,7 +150,7 @@ class Stores:
         found = Root(store).small(KEY)
         if found is not None:
             keep(KEY, (found,))
-        store.put(KEY, partial(_whole, data), algorithms=())
+        store.put(KEY, whole(data), algorithms=())
         store.sync()
         if name == self.primary:
             self.broken = None
@@ -242,9 +242,9 @@ class Stores:
 def lay(store: Store, identity: Identity) -> None:
     """What every store of an archive holds before its first package; store.json last. Exists: it has one."""
     for key, data in laid().items():
-        store.put(key, partial(_whole, data), algorithms=())
+        store.put(key, whole(data), algorithms=())
     store.sync()
-    store.create(KEY, partial(_whole, identity.to_bytes()))
+    store.create(KEY, whole(identity.to_bytes()))
 
 
 def laid() -> dict[str, bytes]:
@@ -252,7 +252,7 @@ def laid() -> dict[str, bytes]:
     files = {PREFIX + key: data for key, data in root_files().items()}
     for room, folder, prefix in (
         ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
-        ("lantai.metadata", "schemas", "schemas/"),
+        ("lantai.metadata", "schemas", SCHEMAS),
         ("lantai.storage.journal", "schemas", SCHEMAS),
         ("lantai.storage.remote", "schemas", SCHEMAS),
     ):
@@ -287,10 +287,6 @@ def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: 
             yield Finding.of("store-file", key)
     for key in strays(root, {KEY, *files} if root.prefix else {*files}):
         yield Finding.of("store-stray", key)
-
-
-def _whole(data: bytes) -> tuple[bytes]:
-    return (data,)
 
 
 def _contradicted(place: Path | Bucket) -> Damaged:
