@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 from .catalog import Catalog, Source
-from .config import HarvestSettings
 from .errors import Exists, LantaiError, NotFound, StoreUnavailable
 from .messages import _
 from .model import Agent, Budget, Finding, Gathered, Received, Scope
@@ -20,6 +19,7 @@ from .oai.compare import Days, differing, held, spans, told
 from .oai.fetch import Fetcher, Limits, refused
 from .oai.harvest import answers
 from .oai.remote import About, Answer, Remote
+from .settings import HarvestSettings
 from .storage import Store, remote
 from .storage.linux import unavailable
 from .storage.sealed import moment

@@ -21,7 +21,7 @@ from ...messages import _
 from ...model import Entry
 from .. import Store, load, whole
 from ..chains import Chains, publish
-from ..linux import fsync, unavailable
+from ..linux import fsync, unavailable, write_whole
 from ..sealed import Newer, moment
 from .segment import FORMAT, Link, Segment, decode, encode
 
@@ -182,18 +182,9 @@ class Journal:
             yield decode(self._load(chain.writer, number))
 
     def _write(self, path: Path, data: bytes) -> None:
-        """All or nothing, and on stable storage."""
-        new = path.with_name(f".{path.name}.new")
         try:
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            fsync(os.fsencode(path.parent))
+            write_whole(path, (data,))
         except OSError as error:
-            with suppress(OSError):
-                new.unlink()
             raise unavailable(error, os.fsencode(path)) from error
 
     def send(self, chain: Chain, store: Store) -> None:
