@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import tempfile
 import time
@@ -29,6 +28,7 @@ from .entries import Entries, person_of
 from .errors import UsageError
 from .formats import Identifier
 from .formats.apart import Apart
+from .home import recall, record
 from .ingest import Given, Ingested
 from .ingest.events import Scribe
 from .ingest.submission import open_submission
@@ -42,13 +42,13 @@ from .package.index import index
 from .recovery import Rebuilt, rebuild
 from .reports.fixity import FixityReport, Timed, Watched, fixity
 from .reports.loss import Faults
-from .storage.identity import Identity
+from .settings import days
 from .storage.ocfl import PREFIX, Draft, Root
 from .storage.ocfl.clean import Settled, clean, clean_copy, settle_own
 from .storage.ocfl.layout import object_path
 from .storage.promises import check, tried
 from .storage.workers import Progress
-from .stores import Stores, record
+from .stores import Stores
 from .telling.log import Log
 from .telling.telling import Telling, Way
 
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 
     from .harvests import Harvests
 
-HOME_FORMAT = 1
 _AHEAD, _TOGETHER, _CAST_A_SECOND = timedelta(minutes=1), 500, 500
 """All records are told of, so many at a time, before another way of giving them holds; so many a second at least."""
 VERSION = metadata.version("lantai-archive")
@@ -86,7 +85,7 @@ class Archive:
     def __init__(self, home: Path, *, by: str, now: Callable[[], datetime] | None = None) -> None:
         self.home, self.settings = home, config.read(home)
         self._now = now or utc_now
-        self._id, remembered = _read_home(home)
+        self._id, remembered = recall(home)
         self.stores = Stores(home, self.settings.store, remembered)
         self.identity = self.stores.identity
         self.zone = ZoneInfo(self.identity.timezone)
@@ -101,7 +100,7 @@ class Archive:
 
     @property
     def catalog_url(self) -> str:
-        return _absolute(self.settings.catalog.url, self.home)
+        return self.settings.catalog.at(self.home)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -292,14 +291,14 @@ class Archive:
     def audits(self) -> Audits:
         return Audits(
             self.home, self.stores, self.catalog, self.entries, self.telling,
-            every=config.days(self.settings.fixity.every), software=self.software.id, now=self._now,
+            every=days(self.settings.fixity.every), software=self.software.id, now=self._now,
         )  # fmt: skip
 
     @cached_property
     def telling(self) -> Telling:
         return Telling(
             self.home, self._ways(), self.log, self._write_figures,
-            repeat=config.days(self.settings.tell.repeat), language=self.settings.archive.language,
+            repeat=days(self.settings.tell.repeat), language=self.settings.archive.language,
             called=self.settings.archive.name or str(self.home), now=self._now,
         )  # fmt: skip
 
@@ -312,7 +311,7 @@ class Archive:
         """For Prometheus, as they are now."""
         from .telling.figures import registry  # noqa: PLC0415
 
-        usual = config.days(self.settings.fixity.every)
+        usual = days(self.settings.fixity.every)
         every = {one.name: self.stores.audited_every(one.name) or usual for one in self.settings.store}
         return registry(self.catalog, every, self._now())
 
@@ -349,7 +348,7 @@ class Archive:
 
     def fixity_report(self, level: str, faults: Faults) -> FixityReport:
         """Whether the promise to audit is kept, as the catalogue knows; no store is asked."""
-        usual = config.days(self.settings.fixity.every)
+        usual = days(self.settings.fixity.every)
         return fixity(
             (
                 Watched(one.name, self.stores.audited_every(one.name) or usual, self.catalog.held(one.name, level))
@@ -447,25 +446,3 @@ def uuid7() -> uuid.UUID:
 def utc_now() -> datetime:
     """Whole seconds: what OCFL, OAI-PMH and a reader can tell apart."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def _read_home(home: Path) -> tuple[str, Identity | None]:
-    """The home's id, and what it remembers of the archive for when the primary is away."""
-    try:
-        values = json.loads((home / "home.json").read_text("utf-8"))
-        if values["format"] <= HOME_FORMAT:
-            return str(values["id"]), Identity.from_json(values["archive"]) if "archive" in values else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            _("home.json cannot be read ({reason})").format(reason=error), subject=str(home),
-            remedy=_("Restore it from a backup of the home."),
-        ) from error  # fmt: skip
-    raise UsageError(_("this home was made by a newer lantai"), subject=str(home), remedy=_("Install a newer lantai."))
-
-
-def _absolute(url: str, home: Path) -> str:
-    """A relative path of SQLite is relative to the home."""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return f"{prefix}{(home / url.removeprefix(prefix)).resolve()}"
-    return url

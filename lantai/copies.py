@@ -12,12 +12,13 @@ from pathlib import Path
 from .catalog import Catalog, Copy
 from .entries import Entries
 from .errors import LantaiError, UsageError
+from .home import keeping
 from .messages import _
 from .model import Finding, PackageId
 from .storage.ocfl import Root
 from .storage.ocfl.copy import copy_package
 from .storage.workers import Progress, unheard
-from .stores import Stores, keeping
+from .stores import Stores
 
 
 @dataclass(frozen=True, slots=True)

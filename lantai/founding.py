@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from . import config
-from .archive import HOME_FORMAT, Archive, utc_now, uuid7
+from .archive import Archive, utc_now, uuid7
+from .beside import lay
 from .catalog import Catalog
 from .errors import Exists, UsageError
+from .home import record, remember
 from .messages import _
 from .oai.key import ensure
+from .settings import OaiSettings
 from .storage import Bucket, Store, open_store
 from .storage.identity import KEY, Identity
+from .storage.linux import write_whole
 from .storage.promises import check, tried
-from .stores import lay, record, write
 
 PLACEHOLDER = "lantai.invalid"
 """The OAI namespace of an archive that was not told its domain name (RFC 2606 keeps it from being anybody's)."""
@@ -45,15 +47,15 @@ def create(
     # Before the store is marked as an archive's: a home that cannot be written must not use it up.
     try:
         home.mkdir(parents=True, exist_ok=True)
-        remembered = {"format": HOME_FORMAT, "id": str(uuid7()), "archive": json.loads(identity.to_bytes())}
-        write(home / "home.json", json.dumps(remembered, ensure_ascii=False, indent=2) + "\n")
-        ensure(home / config.OaiSettings().key_file)
+        remember(home, str(uuid7()), identity)
+        ensure(home / OaiSettings().key_file)
     except OSError as error:
         raise _no_folder(error, home) from error
     lay(opened, identity)
     record(home, PRIMARY, opened.properties, broken=())
     shown = place if isinstance(place, Bucket) else _shown(place, home)
-    write(home / config.FILE, config.template(name=name, language=language, called=PRIMARY, store=shown))
+    text = config.template(name=name, language=language, called=PRIMARY, store=shown)
+    write_whole(home / config.FILE, (text.encode(),))
     with Archive(home, by="") as archive:
         Catalog.open(archive.catalog_url).close()
     return identity

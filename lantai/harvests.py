@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 
 from .catalog import Catalog, Source
-from .config import HarvestSettings
 from .errors import Exists, LantaiError, NotFound, StoreUnavailable
 from .messages import _
 from .model import Agent, Budget, Finding, Gathered, Received, Scope
@@ -20,8 +19,10 @@ from .oai.compare import Days, differing, held, spans, told
 from .oai.fetch import Fetcher, Limits, refused
 from .oai.harvest import answers
 from .oai.remote import About, Answer, Remote
+from .settings import HarvestSettings
 from .storage import Store, remote
 from .storage.linux import unavailable
+from .storage.sealed import moment
 from .stores import Stores
 
 _RECORDS, _OCTETS, _SECONDS = 1000, 4 << 20, 10.0
@@ -153,7 +154,7 @@ class Harvests:
             elif mine.complete is not None:
                 # Nothing between what was complete and what is asked for may be passed over, nor what a server whose
                 # clock is ahead has yet to show.
-                now = self._now().isoformat().replace("+00:00", "Z")
+                now = moment(self._now())
                 since = min(one for one in (since, mine.complete, now) if one is not None)
         return replace(asked, since=since[:10] if since and about.by_day else since), going
 

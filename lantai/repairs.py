@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+from .beside import laid
 from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, LantaiError
@@ -18,12 +19,13 @@ from .fixity.beside import may_be_somebodys, put_back
 from .fixity.outcome import Fault, Lost, Repaired
 from .fixity.pieced import Pieced
 from .fixity.repair import highest, repair
+from .home import keeping
 from .messages import _
 from .model import Finding, PackageId
 from .storage.identity import KEY
 from .storage.ocfl import Root
 from .storage.workers import Progress
-from .stores import Stores, keeping, laid
+from .stores import Stores
 
 _ROUNDS = 2
 """Of repairs: what an inventory that could not be read hid is seen once it can be."""

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from importlib import resources
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .config import StoreSettings, days
+from . import beside
 from .errors import Damaged, Exists, LantaiError, NotFound, UsageError
 from .messages import _
 from .model import Budget, Finding, PackageId
-from .storage import Bucket, Properties, Store, open_store
+from .settings import StoreSettings, days
+from .storage import Bucket, Store, open_store, whole
 from .storage.identity import KEY, Identity, read_identity
-from .storage.journal import SCHEMAS
-from .storage.journal import strays as journal_strays
 from .storage.journal.verify import Keep, shares
-from .storage.linux import unavailable
 from .storage.ocfl import PREFIX, Root
-from .storage.ocfl.layout import root_files
-from .storage.ocfl.validate import strays
-from .storage.remote import wrong as gathered_wrong
 
 
 class Stores:
@@ -78,7 +68,7 @@ class Stores:
             if found and next(store.keys(KEY), None) is None:
                 own = self.identity.primary if name == self.primary else str(uuid.uuid4())
                 with suppress(Exists):  # by another process, at the same moment
-                    lay(store, self.identity.of_store(own))
+                    beside.lay(store, self.identity.of_store(own))
             identity = read_identity(store, subject=str(place))
             self._require_ours(name, identity)
             self._opened[name], self._ids[name] = Root(store), identity.store
@@ -118,8 +108,8 @@ class Stores:
             }  # fmt: skip
 
     def judge(self, name: str, root: Root) -> Iterator[Finding]:
-        """As judge; and what the home knows of the store of that name."""
-        return judge(root, partial(self._require_ours, name))
+        """As beside.judge; and what the home knows of the store of that name."""
+        return beside.judge(root, partial(self._require_ours, name))
 
     def misidentified(self, name: str) -> LantaiError | None:
         """What is wrong with the store.json of a store that is there."""
@@ -150,7 +140,7 @@ class Stores:
         found = Root(store).small(KEY)
         if found is not None:
             keep(KEY, (found,))
-        store.put(KEY, partial(_whole, data), algorithms=())
+        store.put(KEY, whole(data), algorithms=())
         store.sync()
         if name == self.primary:
             self.broken = None
@@ -239,60 +229,6 @@ class Stores:
             raise _contradicted(self.place(name))
 
 
-def lay(store: Store, identity: Identity) -> None:
-    """What every store of an archive holds before its first package; store.json last. Exists: it has one."""
-    for key, data in laid().items():
-        store.put(key, partial(_whole, data), algorithms=())
-    store.sync()
-    store.create(KEY, partial(_whole, identity.to_bytes()))
-
-
-def laid() -> dict[str, bytes]:
-    """What every store of an archive holds beside packages and store.json, by key."""
-    files = {PREFIX + key: data for key, data in root_files().items()}
-    for room, folder, prefix in (
-        ("lantai.storage.ocfl", "documents", PREFIX),  # for whoever finds the disk in fifty years
-        ("lantai.metadata", "schemas", "schemas/"),
-        ("lantai.storage.journal", "schemas", SCHEMAS),
-        ("lantai.storage.remote", "schemas", SCHEMAS),
-    ):
-        for document in resources.files(room).joinpath(folder).iterdir():
-            files[prefix + document.name] = document.read_bytes()
-    return files
-
-
-_LATER = re.compile(r"schemas/(journal-(segment|entry)-([2-9]|[1-9][0-9]+)|remote-segment-[0-9]+)\.json")
-
-
-def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: None) -> Iterator[Finding]:
-    """All that lies beside packages in a store, or in a storage root alone: what is not as it was laid, and what nobody
-    laid. Every byte is read. require raises Damaged or UsageError if the store is not what it should be.
-    """
-    if root.prefix:
-        try:
-            require(read_identity(root.store, subject=KEY))
-        except (Damaged, UsageError) as error:
-            yield Finding.of("store-identity", KEY, reason=error.what)
-    if root.prefix:
-        for key in journal_strays(root.store):
-            yield Finding.of("store-stray", key)
-        yield from gathered_wrong(root.store)
-    files = laid() if root.prefix else {
-        key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
-    }  # fmt: skip
-    for key, data in files.items():
-        found = root.small(key)
-        # A later edition of a schema is not in a store that was made before it, until something of it is written.
-        if found != data and not (found is None and _LATER.fullmatch(key)):
-            yield Finding.of("store-file", key)
-    for key in strays(root, {KEY, *files} if root.prefix else {*files}):
-        yield Finding.of("store-stray", key)
-
-
-def _whole(data: bytes) -> tuple[bytes]:
-    return (data,)
-
-
 def _contradicted(place: Path | Bucket) -> Damaged:
     return Damaged(
         _("store.json and what the home remembers of the archive (home.json) differ"), subject=f"{place}/{KEY}",
@@ -306,61 +242,6 @@ def _foreign(place: Path | Bucket) -> UsageError:
         subject=f"{place}/{KEY}",
         remedy=_("Correct the place in lantai.toml."),
     )
-
-
-def record(home: Path, name: str, seen: Properties, *, broken: Sequence[str]) -> None:
-    """Keep in HOME/stores.json what the store of that name was seen to do, when it was last tried: for the person who
-    asks, since every process sees for itself.
-    """
-    path = home / "stores.json"
-    try:
-        known = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    known[name] = {"tried": at, **asdict(seen), "broken": list(broken)}
-    write(path, json.dumps(known, ensure_ascii=False, indent=2) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """A file of the home that is there whole or not at all, on stable storage."""
-    write_chunks(path, (text.encode(),))
-
-
-def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
-    """As write; folders that are missing are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:60]}.new")  # of at most 60 characters, so that no name is too long
-    with temporary.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def keeping(home: Path, store: str, at: datetime) -> Keep:
-    """Damaged bytes are kept in HOME/damaged by store, second and key, until a person removes them."""
-    folder = home / "damaged" / store / f"{at:%Y%m%dT%H%M%SZ}"
-
-    def keep(key: str, chunks: Iterable[bytes]) -> None:
-        file = folder / key
-        try:
-            # Of one second there may be two, of which neither replaces the other.
-            for number in count(1):
-                if not file.exists():
-                    break
-                file = folder / f"{key}.{number}"
-            write_chunks(file, chunks)
-        except OSError as error:
-            raise unavailable(error, os.fsencode(file)) from error
-
-    return keep
 
 
 def store_at(place: Path | Bucket) -> tuple[Root, list[PackageId] | None]:

@@ -23,8 +23,9 @@ from pydantic import BaseModel
 from lantai import messages
 from lantai.cli import lantai
 from lantai.cli.shell import SECTIONS
-from lantai.config import Settings, template
+from lantai.config import template
 from lantai.messages import FINDINGS
+from lantai.settings import Settings
 from lantai.storage import Bucket
 
 DOCS = Path(__file__).parents[1] / "docs"

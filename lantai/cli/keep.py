@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ..archive import Archive
+from ..beside import judge
 from ..messages import N_, _, ngettext
 from ..model import Finding, PackageId
 from ..package.export import Form
@@ -18,7 +19,7 @@ from ..package.validate import Verdict, validate_all
 from ..storage import Bucket
 from ..storage.ocfl import Root
 from ..storage.ocfl.copy import Diverged
-from ..stores import judge, store_at
+from ..stores import store_at
 from . import shapes
 from .intake import package_of, short
 from .output import Output, files, metered, note, size

@@ -14,7 +14,7 @@ from ..reports import wording
 from ..reports.fixity import FixityReport
 from ..reports.loss import LATENT, VISIBLE, Faults
 from ..reports.page import fixity_page
-from ..stores import write
+from ..storage.linux import write_whole
 from . import shapes
 from .output import Output
 from .shell import PATH, Command, Group, Session, common, option, options_of_all
@@ -83,7 +83,7 @@ def fixity(
             if target is None:
                 sys.stdout.write(page)
             else:
-                write(target, page)
+                write_whole(target, (page.encode(),))
                 output.say(_("Written: {path}").format(path=target))
             return 0
         output.object(shapes.fixity_report(made))

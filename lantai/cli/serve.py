@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import config, founding
+from .. import founding
 from ..archive import Archive
 from ..messages import N_, _, ngettext
 from ..oai import key as keys
@@ -18,6 +18,7 @@ from ..oai import plugins
 from ..oai.formats import Format, crosswalk
 from ..oai.limit import Limit
 from ..oai.records import Harvest
+from ..settings import days
 from .output import note
 from .shell import Command, Session, common, option
 
@@ -85,7 +86,7 @@ def _application(archive: Archive, url: str, key: bytes, limit: Limit, formats: 
         repository,
         key=key,
         page_size=settings.page_size,
-        token_ttl=int(config.days(settings.token_ttl).total_seconds()),
+        token_ttl=int(days(settings.token_ttl).total_seconds()),
         limit=limit,
         formats=formats,
     )

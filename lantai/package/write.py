@@ -13,7 +13,7 @@ from ..digest import Algorithm
 from ..metadata import bag, dc, ead3, mets, premis
 from ..metadata.xml import legible
 from ..model import Agent, Decision, Event, Package, PackageId, PayloadFile, Place, Record, Version
-from ..storage import Body
+from ..storage import Body, whole
 from ..storage.ocfl import Draft
 from . import anatomy
 from .read import read_files, read_package
@@ -84,15 +84,12 @@ def write_package(draft: Draft, account: Account) -> None:
         return mets.Part(path, draft.put(place + path, body), mime, account.at, kind)
 
     about, schema = _data("about.txt"), _schema()
-    documentation = [put(anatomy.DOCUMENTATION + "about.txt", partial(_whole, about), "text/plain")]
-    schemas = [put(anatomy.SCHEMAS + "DILCISExtensionMETS.xsd", partial(_whole, schema), "application/xml")]
+    documentation = [put(anatomy.DOCUMENTATION + "about.txt", whole(about), "text/plain")]
+    schemas = [put(anatomy.SCHEMAS + "DILCISExtensionMETS.xsd", whole(schema), "application/xml")]
     descriptive = [
         put(anatomy.DC, lambda: dc.write(top), "application/xml", "DC"),
         put(anatomy.EAD, lambda: _ead(account, draft.number), "application/xml", "EAD"),
-        *(
-            put(anatomy.SUBMITTED + name, partial(_whole, data), *_kind(name))
-            for name, data in account.submitted.items()
-        ),
+        *(put(anatomy.SUBMITTED + name, whole(data), *_kind(name)) for name, data in account.submitted.items()),
     ]
     original = premis.Representation(anatomy.representation_id(account.package), "original", account.package)
     entity = premis.Entity(account.package, account.submission, (original,))
@@ -153,10 +150,6 @@ def write_bag(draft: Draft, account: Account) -> None:
 
 def _manifest(draft: Draft, algorithm: Algorithm) -> Iterable[bytes]:
     return bag.manifest(draft.paths(bag.PAYLOAD), algorithm)
-
-
-def _whole(data: bytes) -> Iterable[bytes]:
-    return (data,)
 
 
 def close(

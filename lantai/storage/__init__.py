@@ -149,6 +149,17 @@ class Store(Protocol):
         ...
 
 
+def whole(data: bytes) -> Body:
+    """The body of what is in memory."""
+    return lambda: (data,)
+
+
+def load(store: Store, key: str) -> bytes:
+    """All bytes of what fits in memory. NotFound."""
+    with store.open(key) as source:
+        return source.read()
+
+
 def beyond(prefix: str) -> bytes:
     """What every text that begins with prefix comes before, and none that comes after them does; in bytes, since it is
     no text.

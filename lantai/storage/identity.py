@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Damaged, NotFound, UsageError
 from ..messages import _
-from . import Store
+from . import Store, load
 
 KEY = "store.json"
 FORMAT = 1
@@ -51,8 +51,7 @@ def read_identity(store: Store, *, subject: str) -> Identity:
     """
     file = f"{subject}/{KEY}"
     try:
-        with store.open(KEY) as source:
-            data = source.read()
+        data = load(store, KEY)
         values = json.loads(data)
         if values["format"] > FORMAT:
             raise UsageError(

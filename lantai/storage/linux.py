@@ -1,4 +1,6 @@
-"""What Linux offers a store beyond os: syncfs, claiming a name, fsync by path; and why a call failed, in words."""
+"""What Linux offers a store beyond os: syncfs, claiming a name, fsync by path, a file written whole; and why a call
+failed, in words.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import os
 import platform
 import re
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,6 +87,26 @@ def fsync(path: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    """A file that is there whole or not at all, in the place of what was there, on stable storage; folders that are
+    missing are made. OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name[:60]}.new")  # of at most 60 characters, so that no name is too long
+    try:
+        with new.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    fsync(os.fsencode(path.parent.resolve()))
 
 
 def syncfs(descriptor: int) -> None:

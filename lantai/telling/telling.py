@@ -15,8 +15,7 @@ from ..errors import LantaiError
 from ..fixity.outcome import Outcome
 from ..messages import language, speaking
 from ..storage.journal import moment
-from ..storage.linux import unavailable
-from ..stores import write
+from ..storage.linux import unavailable, write_whole
 from .log import Log
 from .message import Message, news_of, of_failure, of_outcome, of_recovery, of_test, standing, standing_failure
 
@@ -148,6 +147,6 @@ class Telling:
     def _write(self, told: Mapping[str, Told]) -> None:
         state = {key: {"standing": one.standing, "at": moment(one.at)} for key, one in sorted(told.items())}
         try:
-            write(self._path, json.dumps(state, ensure_ascii=False, indent=2) + "\n")
+            write_whole(self._path, ((json.dumps(state, ensure_ascii=False, indent=2) + "\n").encode(),))
         except OSError as error:
             self.unsent.append(unavailable(error, os.fsencode(self._path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
@@ -18,15 +19,16 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from .. import config
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, UsageError
 from ..messages import _
+from ..settings import TellSettings, is_private
 from .message import Message
 
 Security = Literal["starttls", "tls", "none"]
 Secret = Callable[[], str | None]
 """Read when it is needed, and kept nowhere. None: there is none."""
 
+_SMTP_PASSWORD, _WEBHOOK_TOKEN = "LANTAI_SMTP_PASSWORD", "LANTAI_WEBHOOK_TOKEN"
 _PATIENCE = 30.0
 """Seconds; an audit is done by then, and tells in vain rather than never to end."""
 
@@ -142,19 +144,32 @@ def _unsent(name: str, reason: str) -> StoreUnavailable:
     )  # fmt: skip
 
 
-def ways(settings: config.TellSettings, home: Path) -> Iterator[Mail | Webhook]:
+def ways(settings: TellSettings, home: Path) -> Iterator[Mail | Webhook]:
     """What [tell] names."""
-
-    def secret(variable: str, file: str | None) -> Callable[[], str | None]:
-        return partial(config.secret, variable, home / file if file else None)
-
-    password = secret(config.SMTP_PASSWORD, settings.smtp_password_file)
+    password = partial(_secret, _SMTP_PASSWORD, home, settings.smtp_password_file)
     for to in settings.mail_to:
         assert settings.mail_from
         assert settings.smtp
         yield Mail(to, settings.mail_from, settings.smtp, settings.smtp_security, settings.smtp_user, password)
     if settings.webhook:
-        file = settings.webhook_token_file
         # The file's token is refused with the settings; one of the environment is not sent in the open either.
-        token = secret(config.WEBHOOK_TOKEN, file) if config.is_private(settings.webhook) else lambda: None
-        yield Webhook(settings.webhook, token)
+        token = partial(_secret, _WEBHOOK_TOKEN, home, settings.webhook_token_file)
+        yield Webhook(settings.webhook, token if is_private(settings.webhook) else lambda: None)
+
+
+def _secret(variable: str, home: Path, file: str | None) -> str | None:
+    """From the environment, else from the file named, relative to the home. UsageError: it cannot be read."""
+    if variable in os.environ or not file:
+        return os.environ.get(variable)
+    try:
+        return (home / file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            _("this secret cannot be read ({reason})").format(
+                reason=error.strerror if isinstance(error, OSError) else "UTF-8"
+            ),
+            subject=str(home / file),
+            remedy=_("Write it there, in one line that only this user can read, or set {variable}.").format(
+                variable=variable
+            ),
+        ) from None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lantai.config import Settings
 from lantai.messages import FINDINGS
+from lantai.settings import Settings
 from tools import reference
 
 ROOT = Path(__file__).parents[2]

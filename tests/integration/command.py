@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -154,3 +155,17 @@ def add_store(lantai: Lantai, lines: str) -> None:
     """One more [[store]] in lantai.toml."""
     settings = lantai.folder / "lantai.toml"
     settings.write_text(settings.read_text().replace("[ingest]", f"[[store]]\n{lines}\n\n[ingest]", 1))
+
+
+def read_until(primary: int, pattern: str | None = None) -> str:
+    """What the terminal shows up to the pattern, or up to the end of the program."""
+    shown = b""
+    while pattern is None or not re.search(pattern, shown.decode(errors="replace")):
+        try:
+            part = os.read(primary, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    return shown.decode(errors="replace")

@@ -18,7 +18,7 @@ import pytest
 from lxml import etree
 
 from lantai.cli import lantai as program
-from tests.integration.command import ENVIRONMENT, Lantai, folder
+from tests.integration.command import ENVIRONMENT, Lantai, folder, read_until
 
 PREMIS = {"p": "http://www.loc.gov/premis/v3"}
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -357,18 +357,10 @@ def on_terminal(command: Lantai, *arguments: str, columns: int = 80, **environme
         stderr=secondary, env={**ENVIRONMENT, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment},
     ) as process:  # fmt: skip
         os.close(secondary)
-        shown = b""
-        while True:
-            try:
-                part = os.read(primary, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            shown += part
+        shown = read_until(primary)
         os.close(primary)
-    assert process.returncode == 0, shown.decode()
-    return shown.decode().replace("\r\n", "\n")
+    assert process.returncode == 0, shown
+    return shown.replace("\r\n", "\n")
 
 
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-9]|9[0-7])(?:;[0-9]+)*m")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lantai.cli import output
-from tests.integration.command import ENVIRONMENT, Lantai, folder
+from tests.integration.command import ENVIRONMENT, Lantai, folder, read_until
 
 # The program, except that it tells of work after an instant instead of after a second.
 IMPATIENT = (
@@ -141,25 +141,11 @@ def _take_terminal() -> None:
     os.close(os.open(os.ttyname(0), os.O_RDWR))
 
 
-def read_until(primary: int, pattern: str | None) -> str:
-    """What the terminal shows up to the pattern, or up to the end of the program."""
-    shown = b""
-    while pattern is None or not re.search(pattern, shown.decode(errors="replace")):
-        try:
-            part = os.read(primary, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    return shown.decode(errors="replace")
-
-
 def test_on_a_terminal_one_line_is_written_over(lantai: Lantai, large: Path) -> None:
     with (large / "录像.mkv").open("r+b") as file:
         file.truncate(GIB // 2)
     with terminal(lantai, "check", str(large)) as (process, primary):
-        shown = read_until(primary, None)
+        shown = read_until(primary)
         assert process.wait(PATIENCE) == 0
     updates = shown.split("\r\x1b[2K")
     assert len(updates) > 2
@@ -176,7 +162,7 @@ def test_ctrl_c_gives_130_and_leaves_the_old_state(stocked: tuple[Lantai, str], 
     with terminal(lantai, "ingest", str(large)) as (process, primary):
         assert "录像" not in read_until(primary, r" [1-9][0-9.]* [MG]B of ")
         os.write(primary, b"\x03")
-        shown = read_until(primary, None)
+        shown = read_until(primary)
         assert process.wait(PATIENCE) == 130, shown
     assert "Interrupted" in shown
     assert "Traceback" not in shown
@@ -195,6 +181,6 @@ def test_an_interrupted_export_leaves_nothing(lantai: Lantai, large: Path) -> No
     with terminal(lantai, "export", id, "out") as (process, primary):
         read_until(primary, r" [1-9][0-9.]* MB, ")
         process.send_signal(signal.SIGINT)
-        shown = read_until(primary, None)
+        shown = read_until(primary)
         assert process.wait(PATIENCE) == 130, shown
     assert list((lantai.folder / "out").iterdir()) == []

@@ -24,11 +24,13 @@ import pytest
 import uvicorn
 
 from lantai.errors import StoreUnavailable, UsageError
-from lantai.oai import Repository, key, provider, server
+from lantai.model import RecordId
+from lantai.oai import Item, Repository, key, provider, server
 from lantai.oai.limit import Limit
 from lantai.oai.page import POLICY
+from tests.conformance.shelf import Shelf
 from tests.integration.command import Lantai
-from tests.integration.harvested import Shelf, running
+from tests.integration.harvested import running
 
 REPOSITORY = Repository(
     '云岭县<script>"&档案馆', "http://localhost/oai", ("archive@example.org",), "archive.example.org",
@@ -37,13 +39,21 @@ REPOSITORY = Repository(
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SPOKEN = b"<answer/>"
+RECORDS = [
+    Item(
+        RecordId(f"urn:uuid:00000000-0000-7000-8000-{number:012}"), 1_700_000_000 + number, True, ("type",),
+        f'<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
+        f'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>第 {number} 件</dc:title></oai_dc:dc>',
+    )
+    for number in range(25)
+]  # fmt: skip
 
 
 @contextlib.contextmanager
 def listening(limit: int = 1_000_000, proxies: Sequence[str] = ()) -> Iterator[int]:
     """The provider, in a thread of this process: its port."""
     app = provider.application(
-        Shelf(), REPOSITORY, key=bytes(32), page_size=10, token_ttl=3600, limit=Limit(limit)
+        Shelf(RECORDS), REPOSITORY, key=bytes(32), page_size=10, token_ttl=3600, limit=Limit(limit)
     )  # fmt: skip
     bound = server.listen("127.0.0.1", 0)
     running = uvicorn.Server(server.config(app, proxies=proxies))

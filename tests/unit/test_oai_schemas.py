@@ -11,9 +11,10 @@ from lantai.model import Element
 from lantai.oai import Brand, Origin, Set
 from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
+from tests.conformance.shelf import Shelf
 from tests.integration.schemas import judged
 from tests.unit.test_oai_formats import record, shown
-from tests.unit.test_oai_protocol import CLOCK, KEY, NOW, REPOSITORY, Shelf, item
+from tests.unit.test_oai_protocol import CLOCK, KEY, NOW, REPOSITORY, item
 
 TOLD = replace(
     REPOSITORY, friends=("https://county.example.org/oai",),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lantai.model import Agent, Gathered, Received, Scope
 from lantai.storage.remote import source_of
-from lantai.storage.remote.segment import FORMAT, Newer, decode, encode
+from lantai.storage.remote.segment import FORMAT, decode, encode
+from lantai.storage.sealed import Newer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 RECORDS = st.builds(

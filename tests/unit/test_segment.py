@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lantai.model import Agent, Entry
-from lantai.storage.journal.segment import FORMAT, Link, Newer, Segment, decode, encode
+from lantai.storage.journal.segment import FORMAT, Link, Segment, decode, encode
+from lantai.storage.sealed import Newer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 IDS = st.uuids().map(lambda one: one.urn)

@@ -10,68 +10,32 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from importlib import resources
 from pathlib import Path
 
 from ...errors import Damaged, Exists, NotFound, UsageError
 from ...messages import _
 from ...model import Entry
-from .. import Store
-from ..linux import fsync, unavailable
-from .segment import FORMAT, Link, Newer, Segment, decode, encode, moment
+from .. import Store, load, whole
+from ..chains import Chains, publish
+from ..linux import fsync, unavailable, write_whole
+from ..sealed import Newer, moment
+from .segment import FORMAT, Link, Segment, decode, encode
 
 __all__ = [
     "FORMAT", "MOST", "PREFIX", "Ahead", "Chain", "Journal", "Link", "Segment", "key_of", "moment", "numbers", "read",
     "segments", "strays", "writers",
 ]  # fmt: skip
 
-PREFIX = "journal/"
-_KEY = re.compile(r"journal/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([0-9]{10})\.ndjson")
+_CHAINS = Chains("journal/", r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PREFIX, key_of, numbers, strays, writers = (
+    _CHAINS.prefix, _CHAINS.key_of, _CHAINS.numbers, _CHAINS.strays, _CHAINS.names,
+)  # fmt: skip
 MOST = 1000
 """Entries of a segment, so that it can be held in memory."""
-
-
-def key_of(writer: str, number: int) -> str:
-    return f"{PREFIX}{writer}/{number:010}.ndjson"
-
-
-def writers(store: Store) -> Iterator[str]:
-    """Of every chain of which the store holds anything, in order. One key of each is listed."""
-    for key in store.keys(PREFIX, skip=_chain_of):
-        if chain := _chain_of(key):
-            yield chain.split("/")[-2]
-
-
-def _chain_of(key: str) -> str:
-    """The folder of the chain of which key is a segment; "": of none."""
-    match = _KEY.fullmatch(key)
-    return f"{PREFIX}{match[1]}/" if match else ""
-
-
-def numbers(store: Store, writer: str, after: int = 0) -> Iterator[int]:
-    """Of the segments of a chain that the store holds, beyond after, in order."""
-    for key in store.keys(f"{PREFIX}{writer}/", key_of(writer, after)):
-        if match := _KEY.fullmatch(key):
-            yield int(match[2])
-
-
-def strays(store: Store) -> Iterator[str]:
-    """Keys below journal/ that are none of a segment."""
-    for key in store.keys(PREFIX):
-        if not _KEY.fullmatch(key):
-            yield key
-
-
-def load(store: Store, key: str) -> bytes:
-    """The bytes of a segment. NotFound."""
-    with store.open(key) as source:
-        return source.read()
 
 
 def read(store: Store, archive: str, writer: str, number: int) -> tuple[Segment, str]:
@@ -191,8 +155,8 @@ class Journal:
     def _numbers(self, writer: str) -> Iterator[int]:
         with suppress(FileNotFoundError):
             for file in (self._folder / writer).iterdir():
-                if match := _KEY.fullmatch(f"{PREFIX}{writer}/{file.name}"):
-                    yield int(match[2])
+                if (number := _CHAINS.number_of(f"{PREFIX}{writer}/{file.name}")) is not None:
+                    yield number
 
     def _load(self, writer: str, number: int) -> bytes:
         return (self._folder / writer / f"{number:010}.ndjson").read_bytes()
@@ -218,18 +182,9 @@ class Journal:
             yield decode(self._load(chain.writer, number))
 
     def _write(self, path: Path, data: bytes) -> None:
-        """All or nothing, and on stable storage."""
-        new = path.with_name(f".{path.name}.new")
         try:
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            fsync(os.fsencode(path.parent))
+            write_whole(path, (data,))
         except OSError as error:
-            with suppress(OSError):
-                new.unlink()
             raise unavailable(error, os.fsencode(path)) from error
 
     def send(self, chain: Chain, store: Store) -> None:
@@ -241,7 +196,7 @@ class Journal:
         if last > head:
             raise Ahead
         if head > last:
-            _publish(store)
+            publish(store, __package__, FORMAT)
         for number in range(last if last else 1, head + 1):
             key = key_of(chain.writer, number)
             try:
@@ -249,31 +204,14 @@ class Journal:
             except OSError as error:
                 raise unavailable(error, os.fsencode(self._folder / chain.writer)) from error
             try:
-                store.create(key, partial(_whole, data))
+                store.create(key, whole(data))
             except Exists:
                 if load(store, key) != data:
                     read(store, self._archive, chain.writer, number)  # Damaged: it is not one at all
                     raise Ahead from None
 
 
-SCHEMAS = "schemas/"
-"""Where the schemas of segments and entries lie in a store."""
-
-
-def _publish(store: Store) -> None:
-    """Lay the schemas of the format that is written now, in a store that was made before there was such a format."""
-    newest = f"-{FORMAT}.json"
-    for schema in resources.files(__package__).joinpath("schemas").iterdir():
-        if schema.name.endswith(newest) and next(store.keys(SCHEMAS + schema.name), None) is None:
-            store.put(SCHEMAS + schema.name, partial(_whole, schema.read_bytes()), algorithms=())
-            store.sync()
-
-
 class Ahead(Exception):
     """A store knows more of a chain than the home that writes it, which was put back from a backup; or other, since the
     whole machine was, or was cloned.
     """
-
-
-def _whole(data: bytes) -> tuple[bytes]:
-    return (data,)

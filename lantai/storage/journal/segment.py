@@ -1,31 +1,21 @@
-"""A segment of the journal as bytes: a head, entries, a seal; each a line of JSON. docs/journal.md publishes it.
-
-The seal is the SHA-256 of all that comes before it, so that a changed byte is found by the segment itself; the head
-names the seal of the segment before, so that one that was put in its place is found by the next.
-"""
+"""A segment of the journal as bytes: entries, sealed (storage/sealed.py). docs/journal.md publishes it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_args
 
 from ...model import Agent, Entry, EntryKind
+from ..sealed import a_seal, instant, moment, seal, unseal
 
 FORMAT = 3
 """Of segments and entries, and the edition of their schemas: a new kind of entry makes a new one. All are read."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _KINDS = frozenset(get_args(EntryKind))
-
-
-class Newer(ValueError):
-    """Written by a newer lantai."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +49,22 @@ def encode(segment: Segment) -> bytes:
             writer: {"number": link.number, "seal": link.seal} for writer, link in sorted(segment.heads.items())
         },
     }  # fmt: skip
-    data = b"".join(map(_line, (head, *map(entry_to_json, segment.entries))))
-    return data + _line({"seal": hashlib.sha256(data).hexdigest()})
+    return seal(head, map(entry_to_json, segment.entries))
 
 
 def decode(data: bytes) -> tuple[Segment, str]:
     """The segment and its seal. Raises ValueError, with the reason, if it is not as encode writes it; Newer."""
-    end = data.rfind(b"\n", 0, -1) + 1
-    body, last = data[:end], data[end:]
-    seal = hashlib.sha256(body).hexdigest()
-    if last != _line({"seal": seal}):
-        raise ValueError("its seal is not that of its bytes")
-    try:
-        first, *lines, _end = body.decode().split("\n")
-        head = json.loads(first)
-        if head["format"] > FORMAT:
-            raise Newer(f"format {head['format']}")
-        heads = {str(writer): Link(int(one["number"]), _seal(one["seal"])) for writer, one in head["heads"].items()}
-        segment = Segment(
-            archive=str(head["archive"]), writer=str(head["writer"]), number=int(head["number"]),
-            previous=_seal(head["previous"]) if head["previous"] else "", heads=heads, at=_instant(head["at"]),
-            # One after the other: what is parsed and not yet an entry costs the collector of garbage much.
-            entries=tuple([entry_from_json(json.loads(line)) for line in lines]),
-        )  # fmt: skip
-    except Newer:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no segment: {error!r}") from error
-    return segment, seal
+    return unseal(data, _segment, newest=FORMAT, what="segment")
+
+
+def _segment(head: Mapping[str, Any], lines: Sequence[str]) -> Segment:
+    heads = {str(writer): Link(int(one["number"]), a_seal(one["seal"])) for writer, one in head["heads"].items()}
+    return Segment(
+        archive=str(head["archive"]), writer=str(head["writer"]), number=int(head["number"]),
+        previous=a_seal(head["previous"]) if head["previous"] else "", heads=heads, at=instant(head["at"]),
+        # One after the other: what is parsed and not yet an entry costs the collector of garbage much.
+        entries=tuple([entry_from_json(json.loads(line)) for line in lines]),
+    )  # fmt: skip
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
@@ -113,7 +91,7 @@ def entry_from_json(values: Mapping[str, Any]) -> Entry:
     "".join(texts + replaces)  # TypeError: not all are text
     if type(state) is not dict:
         raise TypeError("a state of another type")
-    at, person = _instant(values["at"]), _person(by["id"], by["name"])
+    at, person = instant(values["at"]), _person(by["id"], by["name"])
     return Entry(id, kind, type_, subject_id, at, person, state, organization, code, clause, replaces)
 
 
@@ -124,24 +102,3 @@ _NO_GROUND: Mapping[str, str] = {"code": "", "clause": ""}
 def _person(id: str, name: str) -> Agent:
     "".join((id, name))  # TypeError: not text
     return Agent(id, "person", name)
-
-
-def moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _line(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"an instant without a zone: {text!r}")
-    return at if at.tzinfo is UTC else at.astimezone(UTC)
-
-
-def _seal(value: str) -> str:
-    if not _DIGEST.fullmatch(value):
-        raise ValueError(f"no SHA-256: {value!r}")
-    return value

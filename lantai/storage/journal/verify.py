@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 from ...errors import Exists, NotFound
 from ...messages import _
 from ...model import Finding
-from .. import Store
-from . import Link, key_of, load, numbers, writers
-from .segment import Newer, Segment, decode
+from .. import Store, load, whole
+from ..sealed import Newer
+from . import Link, key_of, numbers, writers
+from .segment import Segment, decode
 
 Keep: TypeAlias = Callable[[str, Iterable[bytes]], None]
 """Told of a key and of the bytes that lie there, before they are replaced; on stable storage on return."""
@@ -194,14 +194,10 @@ def _holds(store: Store, key: str, data: bytes) -> bool:
 
 
 def _give(store: Store, key: str, data: bytes, keep: Keep) -> None:
-    body = partial(_whole, data)
+    body = whole(data)
     try:
         store.create(key, body)
     except Exists:
         keep(key, (load(store, key),))
         store.put(key, body, algorithms=())
         store.sync()
-
-
-def _whole(data: bytes) -> tuple[bytes]:
-    return (data,)

@@ -10,22 +10,20 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from importlib import resources
 from urllib.parse import urlsplit
 
 from ...errors import Damaged, NotFound, UsageError
 from ...messages import _
 from ...model import Finding, Gathered
-from .. import Store
-from .segment import FORMAT, Newer, decode, encode
+from .. import Store, load, whole
+from ..chains import Chains, publish
+from ..sealed import Newer
+from .segment import FORMAT, decode, encode
 
 __all__ = ["FORMAT", "PREFIX", "Head", "add", "bring", "key_of", "numbers", "parts", "source_of", "sources", "wrong"]
 
-PREFIX = "remote/"
-SCHEMAS = "schemas/"
-_NAME = r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?-[0-9a-f]{8}"
-_KEY = re.compile(rf"remote/({_NAME})/([0-9]{{10}})\.ndjson")
+_CHAINS = Chains("remote/", r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?-[0-9a-f]{8}")
+PREFIX, key_of, numbers, sources = _CHAINS.prefix, _CHAINS.key_of, _CHAINS.numbers, _CHAINS.names
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -47,29 +45,6 @@ def source_of(url: str) -> str:
     digest = hashlib.sha256(f"{host}{port}{where.path.rstrip('/')}".encode()).hexdigest()
     readable = re.sub(r"[^a-z0-9.-]+", "-", host)[:60].strip(".-") or "host"
     return f"{readable}-{digest[:8]}"
-
-
-def key_of(source: str, number: int) -> str:
-    return f"{PREFIX}{source}/{number:010}.ndjson"
-
-
-def sources(store: Store) -> Iterator[str]:
-    """Of each of which the store holds anything, in order. One key of each is listed."""
-    for key in store.keys(PREFIX, skip=_folder_of):
-        if folder := _folder_of(key):
-            yield folder.split("/")[-2]
-
-
-def _folder_of(key: str) -> str:
-    match = _KEY.fullmatch(key)
-    return f"{PREFIX}{match[1]}/" if match else ""
-
-
-def numbers(store: Store, source: str, after: int = 0) -> Iterator[int]:
-    """Of the parts of a source that the store holds, beyond after, in order."""
-    for key in store.keys(f"{PREFIX}{source}/", key_of(source, after)):
-        if match := _KEY.fullmatch(key):
-            yield int(match[2])
 
 
 def parts(store: Store, archive: str, source: str, known: Head) -> Iterator[tuple[Gathered, str]]:
@@ -97,21 +72,15 @@ def parts(store: Store, archive: str, source: str, known: Head) -> Iterator[tupl
         known = Head(number, seal)
 
 
-def load(store: Store, key: str) -> bytes:
-    """NotFound."""
-    with store.open(key) as source:
-        return source.read()
-
-
 def add(primary: Store, part: Gathered) -> str:
     """Create a part, which follows the newest one, in the primary; its seal. Exists: another one has its number.
 
     What lies there afterwards is read back and proven. Damaged.
     """
     data = encode(part)
-    _publish(primary)
+    publish(primary, __package__, FORMAT)
     key = key_of(part.source, part.number)
-    primary.create(key, partial(_whole, data))
+    primary.create(key, whole(data))
     _require(primary, key, data)
     return decode(data)[1]
 
@@ -129,8 +98,8 @@ def bring(source: str, stores: Mapping[str, Store], targets: Mapping[str, Store]
         data = next((one for name in stores if number in held[name] and (one := _sound(stores[name], key))), None)
         for name in lacking if data is not None else ():
             assert data is not None
-            _publish(targets[name])
-            targets[name].create(key, partial(_whole, data))
+            publish(targets[name], __package__, FORMAT)
+            targets[name].create(key, whole(data))
             _require(targets[name], key, data)
             yield name, key
 
@@ -151,9 +120,8 @@ def _require(store: Store, key: str, data: bytes) -> None:
 
 def wrong(store: Store) -> Iterator[Finding]:
     """What lies below remote/ and is not as it was written, or nobody wrote. Every byte is read."""
-    for key in store.keys(PREFIX):
-        if not _KEY.fullmatch(key):
-            yield Finding.of("store-stray", key)
+    for key in _CHAINS.strays(store):
+        yield Finding.of("store-stray", key)
     for source in sources(store):
         known = Head()
         for number in numbers(store, source):
@@ -178,21 +146,3 @@ def _damaged(key: str, what: str) -> Damaged:
     return Damaged(
         what, subject=key, remedy=_("Take it out of this store; lantai replicate takes it from another store then.")
     )
-
-
-def schemas() -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of each schema of the format."""
-    for schema in resources.files(__package__).joinpath("schemas").iterdir():
-        yield SCHEMAS + schema.name, schema.read_bytes()
-
-
-def _publish(store: Store) -> None:
-    """Lay the schemas in a store that was made before there were any."""
-    for key, data in schemas():
-        if next(store.keys(key), None) is None:
-            store.put(key, partial(_whole, data), algorithms=())
-            store.sync()
-
-
-def _whole(data: bytes) -> tuple[bytes]:
-    return (data,)

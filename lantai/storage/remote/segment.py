@@ -1,73 +1,45 @@
-"""A part of a harvest as bytes: a head, records, a seal; each a line of JSON. docs/remote.md publishes it.
-
-As in the journal, the seal is the SHA-256 of all that comes before it, and the head names the seal of the part before.
-"""
+"""A part of a harvest as bytes: records, sealed (storage/sealed.py). docs/remote.md publishes it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...model import Agent, Gathered, Received, Scope
+from ..sealed import a_seal, instant, moment, seal, unseal
 
 FORMAT = 1
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class Newer(ValueError):
-    """Written by a newer lantai."""
 
 
 def encode(part: Gathered) -> bytes:
     head = {
         "format": FORMAT, "archive": part.archive, "source": part.source, "number": part.number,
-        "previous": part.previous, "at": part.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "by": {"id": part.by.id, "name": part.by.name}, "software": part.software, "url": part.url,
-        "metadataPrefix": part.asked.prefix, "set": part.asked.spec, "from": part.asked.since,
-        "until": part.asked.until, "began": part.began, "responseDate": part.answered,
+        "previous": part.previous, "at": moment(part.at), "by": {"id": part.by.id, "name": part.by.name},
+        "software": part.software, "url": part.url, "metadataPrefix": part.asked.prefix, "set": part.asked.spec,
+        "from": part.asked.since, "until": part.asked.until, "began": part.began, "responseDate": part.answered,
         "resumptionToken": part.token, "identify": part.identify or None,
     }  # fmt: skip
-    data = b"".join(map(_line, (head, *map(_told, part.records))))
-    return data + _line({"seal": hashlib.sha256(data).hexdigest()})
+    return seal(head, map(_told, part.records))
 
 
 def decode(data: bytes) -> tuple[Gathered, str]:
     """The part and its seal. Raises ValueError, with the reason, if it is not as encode writes it; Newer."""
-    end = data.rfind(b"\n", 0, -1) + 1
-    body, last = data[:end], data[end:]
-    seal = hashlib.sha256(body).hexdigest()
-    if last != _line({"seal": seal}):
-        raise ValueError("its seal is not that of its bytes")
-    try:
-        first, *lines, _end = body.decode().split("\n")
-        head = json.loads(first)
-        if head["format"] > FORMAT:
-            raise Newer(f"format {head['format']}")
-        by, previous, at = head["by"], head["previous"], datetime.fromisoformat(head["at"])
-        if previous and not _DIGEST.fullmatch(previous):
-            raise ValueError(f"no SHA-256: {previous!r}")
-        if at.tzinfo is None:
-            raise ValueError(f"an instant without a zone: {head['at']!r}")
-        part = Gathered(
-            archive=_text(head["archive"]), source=_text(head["source"]), number=int(head["number"]),
-            previous=_text(previous), at=at.astimezone(UTC), by=Agent(_text(by["id"]), "person", _text(by["name"])),
-            software=_text(head["software"]), url=_text(head["url"]),
-            asked=Scope(
-                _text(head["metadataPrefix"]), *(_text_or_none(head[one]) for one in ("set", "from", "until"))
-            ),
-            began=_text(head["began"]), answered=_text(head["responseDate"]),
-            token=_text_or_none(head["resumptionToken"]), identify=_text_or_none(head["identify"]) or "",
-            records=tuple([_record(json.loads(line)) for line in lines]),
-        )  # fmt: skip
-    except Newer:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no part of a harvest: {error!r}") from error
-    return part, seal
+    return unseal(data, _part, newest=FORMAT, what="part of a harvest")
+
+
+def _part(head: Mapping[str, Any], lines: Sequence[str]) -> Gathered:
+    by, previous = head["by"], _text(head["previous"])
+    return Gathered(
+        archive=_text(head["archive"]), source=_text(head["source"]), number=int(head["number"]),
+        previous=a_seal(previous) if previous else "", at=instant(head["at"]),
+        by=Agent(_text(by["id"]), "person", _text(by["name"])), software=_text(head["software"]),
+        url=_text(head["url"]),
+        asked=Scope(_text(head["metadataPrefix"]), *(_text_or_none(head[one]) for one in ("set", "from", "until"))),
+        began=_text(head["began"]), answered=_text(head["responseDate"]),
+        token=_text_or_none(head["resumptionToken"]), identify=_text_or_none(head["identify"]) or "",
+        records=tuple([_record(json.loads(line)) for line in lines]),
+    )  # fmt: skip
 
 
 def _told(one: Received) -> dict[str, Any]:
@@ -95,7 +67,3 @@ def _text(value: object) -> str:
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else _text(value)
-
-
-def _line(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
