@@ -11,7 +11,7 @@ from .repair import Keep
 
 _ROOMS = ("ocfl/", "schemas/", "journal/")
 """Where nobody but lantai lays anything. What lies outside them in a bucket or on a disk may be another program's."""
-_LATER = re.compile(r"schemas/journal-(?:segment|entry)-[0-9]+\.json")
+_LATER = re.compile(r"schemas/(?:journal-segment|journal-entry|remote-segment)-[0-9]+\.json")
 _EXTENSION = re.compile(r"ocfl/extensions/[^/]+/")
 
 
