@@ -95,6 +95,8 @@ def served(home: Path, workers: int, page_size: int) -> Iterator[tuple[int, int]
     """The port, and the process."""
     settings = home / "lantai.toml"
     text = re.sub(r"page_size = \d+", f"page_size = {page_size}", settings.read_text())
+    # What was given holds while the address does, which that of a port is not.
+    text = re.sub(r"(?m)^#? ?base_url = .*$", 'base_url = "https://archive.example.org/oai"', text)
     settings.write_text(re.sub(r"requests_per_minute = \d+", "requests_per_minute = 1000000", text))
     words = [
         sys.executable,
