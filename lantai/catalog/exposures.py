@@ -116,7 +116,7 @@ def refresh(connection: Connection) -> None:
 def _refresh(connection: Connection, records: Sequence[str], before: int, instant: int) -> None:
     stored = _stored(connection, records)
     known = _known(connection, records)
-    if not stored and all(one.shown == "closed" for line in known.lines.values() for one in line):
+    if not stored and not known.applied and all(one.shown == "closed" for line in known.lines.values() for one in line):
         return
     seen_once = [one for one in records if one in stored or _spans(one, known, known.applied.get(one))]
     contents = _contents(connection, seen_once, known)
@@ -124,7 +124,7 @@ def _refresh(connection: Connection, records: Sequence[str], before: int, instan
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
         new = _told(record, known, applied, contents.get(record))
-        if late := _late(old, new, before, instant):
+        if late := _late(old, new, applied, before, instant):
             connection.exec_driver_sql(APPLY, {"record": record, **late._asdict(), "entered": False})
             new = _told(record, known, late, contents.get(record))
         if new != old:
@@ -133,15 +133,23 @@ def _refresh(connection: Connection, records: Sequence[str], before: int, instan
     days.forget(connection, changed)
 
 
-def _late(old: Sequence[Span], new: Sequence[Span], before: int, instant: int) -> Applied | None:
+def _late(
+    old: Sequence[Span], new: Sequence[Span], applied: Applied | None, before: int, instant: int
+) -> Applied | None:  # fmt: skip
     """What must be told beside what new was derived from, if anything must."""
     was, now = _at(old, before), _at(new, before)
     if (last := was or now) and _is_late(was, now):
         return Applied(instant, last.sets)
-    # The sets up to now, and not only up to an answer: what was open between two answers was open. But where nothing
-    # was answered yet, as in a catalogue that is being made, what was derived so far depends on what has come so far.
-    was, now = (_at(spans, instant if before else 0) for spans in (old, new))
-    return Applied(was.since, was.sets) if was and was != now and not _is_late(was, now) else None
+    # Of the sets, up to now, and not only up to an answer: what is said of it once it is closed nobody is to see.
+    was, now = _at(old, instant + 1), _at(new, instant + 1)
+    if was and was != now and not _is_late(was, now) and _kept(applied, was) is None:
+        return Applied(was.since, was.sets)
+    return None
+
+
+def _kept(applied: Applied | None, one: Seen | Span) -> str | None:
+    """The sets that it keeps, if those were told."""
+    return applied.sets if applied and one.since == applied.at and not one.live else None
 
 
 def _spans(record: str, known: _Known, applied: Applied | None) -> tuple[Seen, ...]:
@@ -162,7 +170,7 @@ def _told(record: str, known: _Known, applied: Applied | None, content: _Content
         if one.live and content:
             said = [content.told, content.files if one.files else "", [[id, *known.told[id]] for id in above]]
             digest = _digest([*said, *(version for since, version in known.crosswalks if since <= one.since)])
-        kept = applied.sets if applied and one.since == applied.at and not one.live else None
+        kept = _kept(applied, one)
         found.append(Span(one.since, one.live, one.files, " ".join(above), present if kept is None else kept, digest))
     return found
 
