@@ -297,6 +297,21 @@ def test_a_part_that_left_its_package_keeps_its_sets(lantai: Lantai, tmp_path: P
     assert header(lantai, records["乙"]) == gone
 
 
+def test_the_journal_is_told_of_sets_that_an_older_catalogue_alone_knows(lantai: Lantai, tmp_path: Path) -> None:
+    package, records = a_fonds(lantai, tmp_path)
+    answer_after(lantai, header(lantai, records["乙"])[0])
+    assert lantai("update", package, "--remove", "密室/乙.txt", "--reason", "误收").code == 0
+    gone = header(lantai, records["乙"])
+    with sqlite3.connect(lantai.folder / "catalog.db") as db:
+        db.execute("ALTER TABLE applied DROP COLUMN sets")
+        db.execute("UPDATE alembic_version SET version_num = '0010'")
+    decided(lantai, records["甲"], "closed")
+    assert header(lantai, records["乙"]) == gone
+    *_earlier, told = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
+    assert told["state"]["records"][records["乙"]] == gone[0]
+    assert told["state"]["sets"][records["乙"]] == "fonds:Z109:B level:item type:image"
+
+
 def test_the_journal_tells_of_sets(lantai: Lantai, keep: Keep) -> None:
     record = keep("--access", "open")
     decided(lantai, record, "closed")

@@ -1,7 +1,4 @@
-"""The sets that what is deleted keeps.
-
-Those of a record that left its package stand in the catalogue alone: the journal is told of them.
-"""
+"""The sets that what is deleted keeps: after each migration all is derived anew, and keeps those that it is shown in."""
 
 from __future__ import annotations
 
@@ -14,7 +11,3 @@ down_revision = "0010"
 
 def upgrade() -> None:
     op.add_column("applied", sa.Column("sets", sa.Text))
-    op.execute(
-        "UPDATE applied SET entered = 0, sets = (SELECT sets FROM exposures e WHERE e.record = applied.record"
-        " AND e.since = applied.at) WHERE record NOT IN (SELECT id FROM records)"
-    )
