@@ -1,4 +1,4 @@
-"""The sets that what is deleted keeps: after each migration all is derived anew, and keeps those that it is shown in."""
+"""Sets that what is deleted keeps: after each migration all is derived anew, and keeps those that it is shown in."""
 
 from __future__ import annotations
 
