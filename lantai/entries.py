@@ -286,11 +286,15 @@ class Entries:
 
     def _exposed(self) -> Entry | None:
         """What harvesters see otherwise than can be derived, and the journal was not told of."""
-        records = self._catalog.exposures.left(_EXPOSED)
+        applied = self._catalog.exposures.left(_EXPOSED)
         gathered = self._catalog.remote.left(_EXPOSED)
-        if not records and not gathered:
+        if not applied and not gathered:
             return None
-        state = {"records": records, **({"gathered": gathered} if gathered else {})}
+        sets = {record: one.sets for record, one in applied.items() if one.sets is not None}
+        state = {
+            "records": {record: one.at for record, one in applied.items()}, **({"sets": sets} if sets else {}),
+            **({"gathered": gathered} if gathered else {}),
+        }  # fmt: skip
         return self._entry("exposure", f"urn:uuid:{self._archive}", state, at=self._now())
 
     def expose(self) -> None:

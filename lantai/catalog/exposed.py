@@ -20,7 +20,7 @@ from . import days, exposures, queries, shown
 from . import tables as t
 from .database import Database
 from .days import Counted, Day
-from .exposures import TYPE
+from .exposures import TYPE, Applied
 from .rows import FONDS, Exposed
 
 _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
@@ -235,8 +235,8 @@ class Exposures:
                 (_WAY, way),
             )
 
-    def left(self, limit: int) -> dict[RecordId, int]:
-        """Datestamps that cannot be derived, and that the journal was not told of yet."""
+    def left(self, limit: int) -> dict[RecordId, Applied]:
+        """Datestamps and sets that cannot be derived, and that the journal was not told of yet."""
         with self._database.reading() as connection:
             return exposures.left(connection, limit)
 

@@ -4,6 +4,9 @@ and nobody need do anything then.
 A datestamp is the since of a span. It may be derived from the decisions and the package, or, where what is seen was
 changed later than that, is the moment of that change (applied), which the journal is told. Nothing gets a datestamp
 before `served`, the time up to which answers were given, so that no harvester misses it.
+
+What is live is in the sets of its present description; what is deleted keeps those that it had last, since what is said
+of a record while it is closed is closed, too. Where that is not what can be derived, it is applied as well.
 """
 
 from __future__ import annotations
@@ -52,6 +55,15 @@ class Span(NamedTuple):
     content: str
 
 
+class Applied(NamedTuple):
+    """What is seen begins at that second. sets: setSpecs, spaces between them, which it keeps if it is deleted then;
+    None: those of the description.
+    """
+
+    at: int
+    sets: str | None
+
+
 class _Known(NamedTuple):
     """What the catalogue knows of some records, and of those above them. fonds: which stands right above in the fonds;
     told: level, title and reference code; crosswalks: of all, from when on each holds.
@@ -63,7 +75,7 @@ class _Known(NamedTuple):
     lines: Mapping[str, Sequence[Exposure]]
     withdrawals: Mapping[str, Sequence[tuple[datetime, bool]]]
     created: Mapping[str, datetime]
-    applied: Mapping[str, int]
+    applied: Mapping[str, Applied]
     crosswalks: Sequence[tuple[int, str]]
 
 
@@ -104,36 +116,53 @@ def refresh(connection: Connection) -> None:
 def _refresh(connection: Connection, records: Sequence[str], before: int, instant: int) -> None:
     stored = _stored(connection, records)
     known = _known(connection, records)
-    if not stored and all(one.shown == "closed" for line in known.lines.values() for one in line):
+    if not stored and not known.applied and all(one.shown == "closed" for line in known.lines.values() for one in line):
         return
     seen_once = [one for one in records if one in stored or _spans(one, known, known.applied.get(one))]
     contents = _contents(connection, seen_once, known)
     changed = set[int]()
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
-        new = _told(record, known, applied, contents.get(record), old)
-        if _is_late(_at(old, before), _at(new, before)):
-            connection.exec_driver_sql(APPLY, {"record": record, "at": instant, "entered": False})
-            new = _told(record, known, instant, contents.get(record), old)
+        new = _told(record, known, applied, contents.get(record))
+        if late := _late(old, new, applied, before, instant):
+            connection.exec_driver_sql(APPLY, {"record": record, **late._asdict(), "entered": False})
+            new = _told(record, known, late, contents.get(record))
         if new != old:
             _write(connection, record, new)
             changed.update(one.since for one in (*old, *new))
     days.forget(connection, changed)
 
 
-def _spans(record: str, known: _Known, applied: int | None) -> tuple[Seen, ...]:
-    created = known.created.get(record)
+def _late(
+    old: Sequence[Span], new: Sequence[Span], applied: Applied | None, before: int, instant: int
+) -> Applied | None:  # fmt: skip
+    """What must be told beside what new was derived from, if anything must."""
+    was, now = _at(old, before), _at(new, before)
+    if (last := was or now) and _is_late(was, now):
+        return Applied(instant, last.sets)
+    # Of the sets, up to now, and not only up to an answer: what is said of it once it is closed nobody is to see.
+    was, now = _at(old, instant + 1), _at(new, instant + 1)
+    if was and was != now and not _is_late(was, now) and _kept(applied, was) is None:
+        return Applied(was.since, was.sets)
+    return None
+
+
+def _kept(applied: Applied | None, one: Seen | Span) -> str | None:
+    """The sets that it keeps, if those were told."""
+    return applied.sets if applied and one.since == applied.at and not one.live else None
+
+
+def _spans(record: str, known: _Known, applied: Applied | None) -> tuple[Seen, ...]:
+    created, at = known.created.get(record), applied.at if applied else None
     if created is None:  # it is no longer in its package
-        return (Seen(applied, live=False),) if applied is not None else ()
+        return (Seen(at, live=False),) if at is not None else ()
     above = [known.withdrawals[one] for one in _above(record, known.parents) if one in known.withdrawals]
-    return seen(known.lines.get(record, ()), above, created, applied)
+    return seen(known.lines.get(record, ()), above, created, at)
 
 
-def _told(
-    record: str, known: _Known, applied: int | None, content: _Content | None, old: Sequence[Span]
-) -> list[Span]:  # fmt: skip
-    """A deleted header keeps the sets of the record, which has content while it is in its package."""
-    sets = content.sets if content else old[-1].sets if old else ""
+def _told(record: str, known: _Known, applied: Applied | None, content: _Content | None) -> list[Span]:
+    """content: while it is in its package."""
+    present = content.sets if content else ""
     found: list[Span] = []
     lines, cast = _lines_above(record, known), [since for since, _version in known.crosswalks]
     for one, above in _beside(_spans(record, known, applied), lines, cast):
@@ -141,7 +170,8 @@ def _told(
         if one.live and content:
             said = [content.told, content.files if one.files else "", [[id, *known.told[id]] for id in above]]
             digest = _digest([*said, *(version for since, version in known.crosswalks if since <= one.since)])
-        found.append(Span(one.since, one.live, one.files, " ".join(above), sets, digest))
+        kept = _kept(applied, one)
+        found.append(Span(one.since, one.live, one.files, " ".join(above), present if kept is None else kept, digest))
     return found
 
 
@@ -186,8 +216,10 @@ def _at(spans: Sequence[Span], instant: int) -> Span | None:
 
 
 def _is_late(old: Span | None, new: Span | None) -> bool:
-    """Whether what was shown already is now said to have been other, or to have been so since another second."""
-    return old != new
+    """Whether what was shown already is now said to have been other, or to have been so since another second: but for
+    the sets of what is deleted, which stay.
+    """
+    return old != (new._replace(sets=old.sets) if old and new and not new.live else new)
 
 
 def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
@@ -252,10 +284,10 @@ def cast(connection: Connection, limit: int) -> int:
     return len(some)
 
 
-def left(connection: Connection, limit: int) -> dict[RecordId, int]:
+def left(connection: Connection, limit: int) -> dict[RecordId, Applied]:
     """What was applied and the journal was not told of yet."""
-    asked = "SELECT record, at FROM applied WHERE NOT entered ORDER BY record LIMIT ?"
-    return {RecordId(record): at for record, at in connection.exec_driver_sql(asked, (limit,))}
+    asked = "SELECT record, at, sets FROM applied WHERE NOT entered ORDER BY record LIMIT ?"
+    return {RecordId(record): Applied(*told) for record, *told in connection.exec_driver_sql(asked, (limit,))}
 
 
 def _stored(connection: Connection, records: Sequence[str]) -> Mapping[str, list[Span]]:
@@ -285,7 +317,7 @@ def _known(connection: Connection, records: Sequence[str]) -> _Known:
         " LEFT JOIN packages ON packages.key = records.package WHERE records.id IN (SELECT value FROM json_each(?))"
     )
     rows = connection.exec_driver_sql(stand, (FONDS, every)).all()
-    applied = "SELECT record, at FROM applied WHERE record IN (SELECT value FROM json_each(?))"
+    applied = "SELECT record, at, sets FROM applied WHERE record IN (SELECT value FROM json_each(?))"
     return _Known(
         parents,
         {row.id: row.parent for row in rows if row.parent is not None},
@@ -293,7 +325,7 @@ def _known(connection: Connection, records: Sequence[str]) -> _Known:
         {record: journal.line(record, parents, own) for record in parents},
         withdrawals,
         {row.id: _since(row.id, datetime.fromisoformat(row.created)) for row in rows if row.created is not None},
-        {record: at for record, at in connection.exec_driver_sql(applied, (every,))},  # noqa: C416
+        {record: Applied(*told) for record, *told in connection.exec_driver_sql(applied, (every,))},
         crosswalks(connection),
     )
 

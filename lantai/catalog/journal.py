@@ -74,9 +74,10 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
         if entry.kind == "decision":
             decide(pen, decision_of(entry))
         elif entry.kind == "exposure":
+            sets = entry.state.get("sets", {})
             for record, at in entry.state["records"].items():
                 pen.then(TOUCH, record=record)
-                pen.then(APPLY, record=record, at=at, entered=True)
+                pen.then(APPLY, record=record, at=at, sets=sets.get(record), entered=True)
             if crosswalk := entry.state.get("crosswalk"):
                 pen.then(ADOPT, version=crosswalk["version"], since=crosswalk["since"])
                 pen.then(CAST_ANEW, last="")

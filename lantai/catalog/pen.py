@@ -19,11 +19,13 @@ _HELD = 20_000
 TOUCH = "INSERT OR IGNORE INTO touched (record) VALUES (:record)"
 """A record of which something changed that harvesters may see; so may what they see of those below it."""
 APPLY = (
-    "INSERT INTO applied (record, at, entered) VALUES (:record, :at, :entered)"
-    " ON CONFLICT (record) DO UPDATE SET at = excluded.at, entered = excluded.entered"
+    "INSERT INTO applied (record, at, sets, entered) VALUES (:record, :at, :sets, :entered)"
+    " ON CONFLICT (record) DO UPDATE SET at = excluded.at, entered = excluded.entered, sets = CASE"
+    " WHEN excluded.at = applied.at THEN coalesce(excluded.sets, applied.sets) ELSE excluded.sets END"
     " WHERE excluded.at >= applied.at"
 )
-"""When what harvesters see of a record was changed, and whether the journal says so. Of the same moment the last."""
+"""When what harvesters see of a record was changed, the sets that it keeps if it is deleted then, if any are told, and
+whether the journal says so. Of the same moment the last."""
 ADOPT = "INSERT INTO crosswalks (version, since) VALUES (:version, :since) ON CONFLICT DO NOTHING"
 CAST = "cast"
 """In state: up to which record all was seen under the crosswalks adopted; where it is missing, of all."""

@@ -397,13 +397,15 @@ exposure_sets = Table(
     sqlite_with_rowid=False,
 )
 
-# When what harvesters see of a record was changed other than by the coming of its time; entered: the journal says so.
+# When what harvesters see of a record was changed other than by the coming of its time; sets: those that it keeps if it
+# is deleted then; entered: the journal says so.
 applied = Table(
     "applied",
     metadata,
     Column("record", Ordered, primary_key=True),
     Column("at", Key, nullable=False),
     Column("entered", Boolean(name="entered_known"), nullable=False),
+    Column("sets", Text),
     Index("applied_left", "record", sqlite_where=text("NOT entered")),
     sqlite_with_rowid=False,
 )

@@ -231,8 +231,10 @@ class Archive:
     def _expose(self) -> None:
         """As a home does after each change: what cannot be derived goes into the journal."""
         if left := self.catalog.exposures.left(1000):
-            records = {str(record): at for record, at in left.items()}
-            entry = self._entry("exposure", "archive", f"urn:uuid:{REPOSITORY.archive}", {"records": records})
+            records = {str(record): one.at for record, one in left.items()}
+            sets = {str(record): one.sets for record, one in left.items() if one.sets is not None}
+            state = {"records": records, "sets": sets}
+            entry = self._entry("exposure", "archive", f"urn:uuid:{REPOSITORY.archive}", state)
             self._apply("here", [entry])
 
     # -- what harvesters do

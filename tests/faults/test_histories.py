@@ -131,7 +131,6 @@ class History:
     """The whole list, when it was looked at last, and its responseDate."""
     told: dict[tuple[str, str, int], bytes] = field(default_factory=dict)
     """The metadata of each record by format and datestamp."""
-    dropped: bool = False
     stirred: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -172,7 +171,6 @@ class History:
         self.archive.update(self.chance.choice(list(self.archive.packages)))
 
     def drop(self) -> None:
-        self.dropped = True
         self.archive.update(self.chance.choice(list(self.archive.packages)), drop=True)
 
     def decide(self) -> None:
@@ -241,8 +239,7 @@ class History:
         self.eager.harvest(self.chance.randrange(1, 6), between)
 
     def rebuild(self) -> None:
-        if not self.dropped:  # the sets of what left its package do not come back
-            self.archive.rebuild()
+        self.archive.rebuild()
 
     # -- what must be so
 
@@ -262,7 +259,9 @@ class History:
         assert deleted <= truth.ever_open, "was never open"
         assert truth.shown - live.keys() <= deleted, "its deletion was lost"
         for record in deleted:
-            assert whole[record].look.sets in truth.ever_sets[record]
+            assert whole[record].look.sets in truth.open_sets[record], "it was never open in these sets"
+        # What it shows now it goes on showing, but for what it is in when it is opened again.
+        truth.open_sets.update((record, {row.look.sets}) for record, row in whole.items())
         self.met["seen live"] += len(live)
         self.met["seen deleted"] += len(deleted)
         self._one_by_one(whole)

@@ -39,7 +39,8 @@ class Look:
 @dataclass
 class Truth:
     """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
-    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; shown:
+    ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; open_sets:
+    in which sets each was while it was open; openings: at which of its instants that was, by what is known; shown:
     those that an answer showed live; stirred: those of which something changed that can be seen, or of whose access
     anything was told, since this was emptied.
     """
@@ -50,7 +51,8 @@ class Truth:
     decisions: defaultdict[str, list[Decision]] = field(default_factory=lambda: defaultdict(list))
     withdrawals: defaultdict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     every: dict[str, set[Said]] = field(default_factory=dict)
-    ever_sets: defaultdict[str, set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
+    open_sets: defaultdict[str, set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
+    openings: defaultdict[str, set[float]] = field(default_factory=lambda: defaultdict(set))
     ever_above: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     ever_open: set[str] = field(default_factory=set)
     ever_full: set[str] = field(default_factory=set)
@@ -147,7 +149,10 @@ class Truth:
                 if (seen := self.seen_as(record, instant)) != self.known.get(record):
                     self.known[record] = seen
                     self.stirred.add(record)
-            self.ever_sets[record].add(self.sets(record))
+            openings = {one for one in {now, *self.instants(record)} if one <= now and self.is_open(record, one)}
+            if openings - self.openings[record]:
+                self.open_sets[record].add(self.sets(record))
+            self.openings[record] = openings - {now}
             self.ever_above[record] |= {*self.line(record)}
             if record not in self.ever_full:
                 until = max(now, self.created[record])

@@ -197,6 +197,170 @@ def test_while_another_process_writes_for_long_an_answer_may_be_a_little_old(
                 catalog.exposures.served(now + 4000)
 
 
+# -- what is deleted: its sets are those that it had last while it was open
+
+SHEET = "文件名,层级,档号,类型,题名\n"
+
+
+def header(lantai: Lantai, record: str) -> tuple[int, bool, tuple[str, ...]]:
+    """Datestamp, whether it is live, and its sets."""
+    found = seen(lantai, RecordId(record))
+    assert found is not None
+    return found.since, found.live, found.sets
+
+
+def updated(lantai: Lantai, package: str, rows: str, *words: str | Path) -> None:
+    sheet = lantai.folder.parent / "corrected.csv"
+    sheet.write_text(SHEET + rows, "utf-8")
+    done = lantai("update", package, "--metadata", sheet, *words, "--reason", "更正")
+    assert done.code == 0, done
+
+
+def decided(lantai: Lantai, record: str, shown: str) -> None:
+    """In another second than what was before it."""
+    time.sleep(1.1)
+    assert lantai("access", "set", record, shown, "--reason", "复核").code == 0
+
+
+def a_fonds(lantai: Lantai, place: Path) -> tuple[str, dict[str, str]]:
+    """An open one of two folders with an item each: its package, and the records by their titles."""
+    rows = (
+        "金秋,全宗,Z109,,云岭县\n公开,系列,A,,公开\n密室,系列,B,,密室\n"
+        "公开/甲.txt,件,A-1,图像,甲\n密室/乙.txt,件,B-1,图像,乙\n"
+    )
+    files = folder(place / "金秋", {"metadata.csv": SHEET + rows, "公开/甲.txt": "1", "密室/乙.txt": "2"})
+    package = str(lantai.stored(files, "--access", "open")["package"])
+    with sqlite3.connect(lantai.folder / "catalog.db") as db:
+        return package, {title: id for id, title in db.execute("SELECT id, title FROM records")}
+
+
+def rebuild(lantai: Lantai) -> None:
+    """From the store alone; all that it shows is as it was."""
+    before = all_rows(lantai)
+    for path in lantai.folder.glob("catalog.db*"):
+        path.unlink()
+    assert lantai("rebuild").code == 0
+    assert all_rows(lantai) == before
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_what_is_said_of_a_closed_record_is_not_to_be_seen(lantai: Lantai, keep: Keep, is_asked: bool) -> None:
+    """Whether or not anybody harvested it meanwhile."""
+    record = keep("--access", "open")
+    decided(lantai, record, "closed")
+    closed = header(lantai, record)
+    assert closed[1:] == (False, ("level:file",))
+    if is_asked:
+        answer_after(lantai, closed[0])
+    updated(lantai, record, ",件,Z109,图像,密件\n")
+    assert header(lantai, record) == closed
+    assert listed(lantai, spec="level:item") == []
+    rebuild(lantai)
+    assert header(lantai, record) == closed
+    updated(lantai, record, ",系列,Z109,录音,密件\n")
+    assert header(lantai, record) == closed
+
+
+def test_a_record_that_is_opened_again_is_seen_as_it_is_and_closed_again_it_stays_so(
+    lantai: Lantai, keep: Keep
+) -> None:
+    record = keep("--access", "open")
+    decided(lantai, record, "closed")
+    answer_after(lantai, header(lantai, record)[0])
+    updated(lantai, record, ",件,,图像,\n")
+    closed = header(lantai, record)
+    decided(lantai, record, "open")
+    opened = header(lantai, record)
+    assert opened[0] > closed[0]
+    assert opened[1:] == (True, ("level:item", "type", "type:image"))
+    answer_after(lantai, opened[0])
+    decided(lantai, record, "closed")
+    again = header(lantai, record)
+    assert again[0] > opened[0]
+    answer_after(lantai, again[0])
+    updated(lantai, record, ",案卷,,录音,\n")
+    assert header(lantai, record) == again == (again[0], False, opened[2])
+    rebuild(lantai)
+    assert header(lantai, record) == again
+
+
+def test_what_is_closed_by_the_version_that_describes_it_anew_keeps_what_was_shown(
+    lantai: Lantai, tmp_path: Path
+) -> None:
+    """It is moved below a closed folder."""
+    package, records = a_fonds(lantai, tmp_path)
+    decided(lantai, records["密室"], "closed")
+    shown = header(lantai, records["甲"])
+    assert shown[1:] == (True, ("fonds:Z109", "fonds:Z109:A", "level:item", "type", "type:image"))
+    answered = answer_after(lantai, shown[0])
+    moved = folder(tmp_path / "moved" / "密室", {"甲.txt": "1"})
+    updated(lantai, package, "密室/甲.txt,案卷,A-1,录音,甲\n", "--add", moved, "--remove", "公开/甲.txt")
+    closed = header(lantai, records["甲"])
+    assert closed[0] >= answered
+    assert closed[1:] == (False, shown[2])
+    rebuild(lantai)
+    assert header(lantai, records["甲"]) == closed
+
+
+def test_a_new_code_of_a_fonds_is_not_told_of_what_is_closed_in_it(lantai: Lantai, tmp_path: Path) -> None:
+    package, records = a_fonds(lantai, tmp_path)
+    decided(lantai, records["密室"], "closed")
+    closed = [header(lantai, records[one]) for one in ("密室", "乙")]
+    answer_after(lantai, max(one[0] for one in closed))
+    updated(lantai, package, ",全宗,Z110,,云岭县\n")
+    assert header(lantai, records["甲"])[2][:2] == ("fonds:Z110", "fonds:Z110:A")
+    assert [header(lantai, records[one]) for one in ("密室", "乙")] == closed
+    assert [one[2][:2] for one in closed] == [("fonds:Z109", "fonds:Z109:B")] * 2
+    assert [record for record, *_rest in listed(lantai, spec="fonds:Z109")] == sorted(
+        records[one] for one in ("密室", "乙")
+    )
+    rebuild(lantai)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_part_that_left_its_package_keeps_its_sets(lantai: Lantai, tmp_path: Path, is_asked: bool) -> None:
+    """is_asked: after it was described anew."""
+    package, records = a_fonds(lantai, tmp_path)
+    answer_after(lantai, header(lantai, records["乙"])[0])
+    updated(lantai, package, "密室/乙.txt,件,,录音,乙\n")
+    sets = header(lantai, records["乙"])[2]
+    assert sets[-1] == "type:sound"
+    if is_asked:
+        answer_after(lantai, header(lantai, records["乙"])[0])
+    assert lantai("update", package, "--remove", "密室/乙.txt", "--reason", "误收").code == 0
+    gone = header(lantai, records["乙"])
+    assert gone[1:] == (False, sets if is_asked else (*sets[:-1], "type:image"))
+    rebuild(lantai)
+    assert header(lantai, records["乙"]) == gone
+    updated(lantai, package, ",全宗,Z110,,云岭县\n")
+    assert header(lantai, records["乙"]) == gone
+
+
+def test_the_journal_is_told_of_sets_that_an_older_catalogue_alone_knows(lantai: Lantai, tmp_path: Path) -> None:
+    package, records = a_fonds(lantai, tmp_path)
+    answer_after(lantai, header(lantai, records["乙"])[0])
+    assert lantai("update", package, "--remove", "密室/乙.txt", "--reason", "误收").code == 0
+    gone = header(lantai, records["乙"])
+    with sqlite3.connect(lantai.folder / "catalog.db") as db:
+        db.execute("ALTER TABLE applied DROP COLUMN sets")
+        db.execute("UPDATE alembic_version SET version_num = '0010'")
+    decided(lantai, records["甲"], "closed")
+    assert header(lantai, records["乙"]) == gone
+    *_earlier, told = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
+    assert told["state"]["records"][records["乙"]] == gone[0]
+    assert told["state"]["sets"][records["乙"]] == "fonds:Z109:B level:item type:image"
+
+
+def test_the_journal_tells_of_sets(lantai: Lantai, keep: Keep) -> None:
+    record = keep("--access", "open")
+    decided(lantai, record, "closed")
+    closed = header(lantai, record)
+    answer_after(lantai, closed[0])
+    updated(lantai, record, ",件,,图像,密件\n")
+    told = [one["state"] for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
+    assert told == [{"records": {record: closed[0]}, "sets": {record: "level:file"}}]
+
+
 def test_a_rebuilt_catalogue_shows_the_same(lantai: Lantai, keep: Keep) -> None:
     records = [keep("--access", access) for access in ("open", "description", "closed", "2051-01-01", "open", "open")]
     time.sleep(1.1)
@@ -207,8 +371,5 @@ def test_a_rebuilt_catalogue_shows_the_same(lantai: Lantai, keep: Keep) -> None:
     assert lantai("withdraw", records[4], "--reason", "隐私").code == 0
     before = all_rows(lantai)
     assert len(before["exposures"]) > len(records)
-    for path in lantai.folder.glob("catalog.db*"):
-        path.unlink()
-    assert lantai("rebuild").code == 0
-    assert all_rows(lantai) == before
     assert before["applied"]  # something was late
+    rebuild(lantai)
