@@ -287,20 +287,20 @@ class Entries:
     def _exposed(self) -> Entry | None:
         """What harvesters see otherwise than can be derived, and the journal was not told of."""
         applied = self._catalog.exposures.left(_EXPOSED)
-        gathered = self._catalog.remote.left(_EXPOSED)
-        if not applied and not gathered:
+        nodes, gathered = self._catalog.exposures.nodes_left(_EXPOSED), self._catalog.remote.left(_EXPOSED)
+        if not applied and not nodes and not gathered:
             return None
         sets = {record: one.sets for record, one in applied.items() if one.sets is not None}
         state = {
             "records": {record: one.at for record, one in applied.items()}, **({"sets": sets} if sets else {}),
-            **({"gathered": gathered} if gathered else {}),
+            **({"nodes": nodes} if nodes else {}), **({"gathered": gathered} if gathered else {}),
         }  # fmt: skip
         return self._entry("exposure", f"urn:uuid:{self._archive}", state, at=self._now())
 
     def expose(self) -> None:
         """Enter what a change of a package left to be told of what harvesters see."""
         with suppress(LantaiError):  # the next that is entered brings it along
-            if self._catalog.exposures.left(1) or self._catalog.remote.left(1):
+            if self._exposed():
                 self.add(tuple)
 
     def adopt(self, version: str, since: int) -> None:

@@ -18,10 +18,11 @@ from ..errors import LantaiError, StoreUnavailable
 from ..model import Holdings, RecordId
 from . import days, exposures, queries, shown
 from . import tables as t
+from .content import TYPE, nodes_left, with_above
 from .database import Database
 from .days import Counted, Day
-from .exposures import TYPE, Applied
-from .rows import FONDS, Exposed
+from .exposures import Applied
+from .rows import Exposed
 
 _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
 """Datestamps before the moment alone: what comes within its second may still be followed by more of that second."""
@@ -240,6 +241,11 @@ class Exposures:
         with self._database.reading() as connection:
             return exposures.left(connection, limit)
 
+    def nodes_left(self, limit: int) -> dict[str, tuple[str, int]]:
+        """See content.nodes_left."""
+        with self._database.reading() as connection:
+            return nodes_left(connection, limit)
+
     def sets(self, at: int, after: str, limit: int) -> list[tuple[str, str | None]]:
         """Those beyond after that hold anything, in their order, with the title of the record that a part of a fonds
         is, if that is open; type always.
@@ -270,13 +276,12 @@ def _title(connection: Connection, spec: str, at: int) -> str | None:
     if root != "fonds":
         return None
     asked = (
-        "SELECT r.id, r.title FROM records r LEFT JOIN places p ON p.record = r.key AND p.hierarchy = :fonds"
-        " JOIN exposures e ON e.record = r.id AND e.live"
-        f" WHERE (p.reference_code = :node OR r.id = :id) AND {_HOLDS} ORDER BY r.id LIMIT 1"
+        "SELECT r.title FROM nodes n JOIN records r ON r.id = n.record JOIN exposures e ON e.record = n.record"
+        f" WHERE n.part = :part AND e.live AND {_HOLDS} AND instr(' ' || e.sets || ' ', ' ' || :spec || ' ') > 0"
+        " ORDER BY r.id LIMIT 1"
     )
-    values = {"fonds": FONDS, "node": nodes[-1], "id": f"urn:uuid:{nodes[-1]}", "at": at}
-    row = connection.exec_driver_sql(asked, values).first()
-    return None if row is None else str(row.title)
+    title: str | None = connection.exec_driver_sql(asked, {"part": nodes[-1], "spec": spec, "at": at}).scalar()
+    return title
 
 
 def _values(part: Selection, at: int, after: tuple[int, str], limit: int) -> dict[str, Any]:
@@ -317,7 +322,7 @@ def _exposed(connection: Connection, rows: Sequence[Any], *, described: bool, fi
         holdings = None
         if waiting is not None and waiting[0] == row.record:
             holdings, waiting = waiting[1], next(held, None)
-        specs = tuple(exposures.with_above(row.sets.split()))
+        specs = tuple(with_above(row.sets.split()))
         above = tuple(over[id] for id in row.above.split()) if row.record in records else ()
         record = records.get(row.record)
         yield Exposed(RecordId(row.record), row.since, specs, bool(row.live), record, above, holdings)

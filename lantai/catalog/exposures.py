@@ -11,13 +11,11 @@ of a record while it is closed is closed, too. Where that is not what can be der
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import re
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -26,9 +24,10 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from ..access import Exposure, Seen, seen
-from ..model import Holdings, RecordId
-from . import days, journal, queries, shown
+from ..model import RecordId
+from . import days, journal
 from . import tables as t
+from .content import Content, contents, digest, name, with_above
 from .pen import APPLY, CAST
 from .rows import FONDS
 
@@ -79,14 +78,6 @@ class _Known(NamedTuple):
     crosswalks: Sequence[tuple[int, str]]
 
 
-class _Content(NamedTuple):
-    """sets: setSpecs; told, files: digests of the description and of its files."""
-
-    sets: str
-    told: str
-    files: str
-
-
 def begin(connection: Connection) -> None:
     """Before anything is told in a transaction."""
     connection.exec_driver_sql("CREATE TEMP TABLE IF NOT EXISTS touched (record TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -119,17 +110,20 @@ def _refresh(connection: Connection, records: Sequence[str], before: int, instan
     if not stored and not known.applied and all(one.shown == "closed" for line in known.lines.values() for one in line):
         return
     seen_once = [one for one in records if one in stored or _spans(one, known, known.applied.get(one))]
-    contents = _contents(connection, seen_once, known)
+    lines = {one: _line(one, known.fonds) for one in seen_once}
+    described = contents(connection, lines, instant)
     changed = set[int]()
     for record in records:
         old, applied = stored.get(record, []), known.applied.get(record)
-        new = _told(record, known, applied, contents.get(record))
+        new = _told(record, known, applied, described.get(record))
         if late := _late(old, new, applied, before, instant):
             connection.exec_driver_sql(APPLY, {"record": record, **late._asdict(), "entered": False})
-            new = _told(record, known, late, contents.get(record))
+            new = _told(record, known, late, described.get(record))
         if new != old:
             _write(connection, record, new)
             changed.update(one.since for one in (*old, *new))
+        if (content := described.get(record)) and content.nodes and content.nodes[-1].id == record:
+            name(connection, content.nodes[-1], new[0].since if new else None, instant)
     days.forget(connection, changed)
 
 
@@ -160,18 +154,29 @@ def _spans(record: str, known: _Known, applied: Applied | None) -> tuple[Seen, .
     return seen(known.lines.get(record, ()), above, created, at)
 
 
-def _told(record: str, known: _Known, applied: Applied | None, content: _Content | None) -> list[Span]:
+def _told(record: str, known: _Known, applied: Applied | None, content: Content | None) -> list[Span]:
     """content: while it is in its package."""
-    present = content.sets if content else ""
     found: list[Span] = []
+    sets = content.sets({record}) if content else ""
     lines, cast = _lines_above(record, known), [since for since, _version in known.crosswalks]
     for one, above in _beside(_spans(record, known, applied), lines, cast):
-        digest = ""
+        said = ""
         if one.live and content:
-            said = [content.told, content.files if one.files else "", [[id, *known.told[id]] for id in above]]
-            digest = _digest([*said, *(version for since, version in known.crosswalks if since <= one.since)])
-        kept = _kept(applied, one)
-        found.append(Span(one.since, one.live, one.files, " ".join(above), present if kept is None else kept, digest))
+            sets = content.sets({record, *above})
+            files, over = content.files if one.files else "", [[id, *known.told[id]] for id in above]
+            cast_by = [version for since, version in known.crosswalks if since <= one.since]
+            said = digest([content.told, files, over, *cast_by])
+        elif (kept := _kept(applied, one)) is not None:
+            sets = kept
+        found.append(Span(one.since, one.live, one.files, " ".join(above), sets, said))
+    return found
+
+
+def _line(record: str, fonds: Mapping[str, str]) -> list[str]:
+    """A record and those above it in the fonds, the nearest first."""
+    found = [record]
+    while (above := fonds.get(found[-1])) is not None and above not in found:
+        found.append(above)
     return found
 
 
@@ -179,14 +184,8 @@ def _lines_above(record: str, known: _Known) -> list[tuple[str, Sequence[Seen]]]
     """What is seen of the records above it in the fonds, the nearest first: by decisions alone. That something else of
     one of them was changed, and when, is nothing that is seen of what is below it.
     """
-    found: list[tuple[str, Sequence[Seen]]] = []
-    passed, one = {record}, known.fonds.get(record)
-    while one is not None and one not in passed:
-        passed.add(one)
-        if one in known.told:
-            found.append((one, _spans(one, known, None)))
-        one = known.fonds.get(one)
-    return found
+    line = _line(record, known.fonds)[1:]
+    return [(one, _spans(one, known, None)) for one in line if one in known.told]
 
 
 def _beside(
@@ -236,16 +235,6 @@ def _write(connection: Connection, record: str, spans: Sequence[Span]) -> None:
     members = [(spec, one.since, record) for one in spans for spec in with_above(one.sets.split())]
     if members:
         connection.exec_driver_sql("INSERT INTO exposure_sets (spec, since, record) VALUES (?, ?, ?)", members)
-
-
-def with_above(specs: Iterable[str]) -> list[str]:
-    """Sets and those they are part of: a:b:c is in a:b. What has one part only is no set, but type."""
-    found = set[str]()
-    for spec in specs:
-        parts = spec.split(":")
-        found |= {":".join(parts[:end]) for end in range(2, len(parts) + 1)}
-        found |= {TYPE} if parts[0] == TYPE else set()
-    return sorted(found)
 
 
 def served(connection: Connection) -> int:
@@ -351,70 +340,3 @@ def _above(record: str, parents: Mapping[str, Sequence[str]]) -> list[str]:
             found.append(one)
             left += parents.get(one, ())
     return found
-
-
-# -- what is seen of a record: its sets, and a digest of all that any format may say
-
-TYPE = "type"
-_TYPES: Mapping[str, Sequence[str]] = {
-    "collection": ("合集",), "dataset": ("数据集", "数据"), "event": ("事件",),
-    "image": ("图像", "图片"), "interactiveresource": ("交互资源",), "movingimage": ("录像", "视频", "影像"),
-    "physicalobject": ("实物",), "service": ("服务",), "software": ("软件",), "sound": ("录音", "音频"),
-    "stillimage": ("照片", "静态图像"), "text": ("文本", "文字", "文书"),
-}  # fmt: skip
-"""The DCMI Type Vocabulary, folded, and what the same is called in Chinese sheets."""
-_TYPE_OF = {name: type for type, names in _TYPES.items() for name in (type, *names)}
-_IN_FONDS = ("fonds", "subfonds", "series", "subseries")
-_SPEC = re.compile(r"[A-Za-z0-9\-_.!~*'()]+")
-"""A part of a setSpec (OAI-PMH 2.0 section 2.7.1)."""
-
-
-def _contents(connection: Connection, records: Sequence[str], known: _Known) -> Mapping[str, _Content]:
-    if not records:
-        return {}
-    nodes = _nodes(connection, {one for record in records for one in _above(record, known.parents)})
-    ids = [RecordId(one) for one in records]
-    files = {id: _digest(_listed(one)) for id, one in shown.holdings(connection, ids)}
-    found: dict[str, _Content] = {}
-    for stored in queries.stored_records(connection, t.records.c.id.in_(records)):
-        record = stored.record
-        path = [nodes[one] for one in reversed(_above(record.id, known.parents)) if one in nodes]
-        types = {_TYPE_OF.get(value.replace(" ", "").casefold()) for value in record.description.values("dc.type")}
-        specs = [
-            *([":".join(("fonds", *path))] if path else ()),
-            f"level:{record.description.level}",
-            *(f"{TYPE}:{one}" for one in types if one),
-        ]
-        told = [
-            record.description.level,
-            [[one.term, one.value, one.language, one.scheme] for one in record.description.elements],
-            [[place.hierarchy, place.parent, place.reference_code] for place in stored.places],
-        ]
-        found[record.id] = _Content(" ".join(sorted(specs)), _digest(told), files.get(record.id, ""))
-    return found
-
-
-def _listed(held: Holdings) -> object:
-    listed = [
-        [one.id, one.original_name, one.digests.size, sorted(one.digests.values.items())]
-        + [[form.puid, form.name, form.version, form.mime] for form in one.formats]
-        for one in held.listed
-    ]
-    return [held.files, held.bytes, sorted(held.formats.items()), listed]
-
-
-def _digest(told: object) -> str:
-    return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _nodes(connection: Connection, records: Iterable[str]) -> dict[str, str]:
-    """Of those that are part of the arrangement of a fonds, what they are called in a setSpec: the code, if it can be
-    one, else the uuid; never the title, which may be closed, and changes.
-    """
-    asked = (
-        "SELECT records.id, places.reference_code FROM records"
-        " LEFT JOIN places ON places.record = records.key AND places.hierarchy = ?"
-        " WHERE records.level IN (SELECT value FROM json_each(?)) AND records.id IN (SELECT value FROM json_each(?))"
-    )
-    rows = connection.exec_driver_sql(asked, (FONDS, json.dumps(_IN_FONDS), json.dumps(sorted(records))))
-    return {id: code if code and _SPEC.fullmatch(code) else id.removeprefix("urn:uuid:") for id, code in rows}

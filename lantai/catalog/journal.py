@@ -31,7 +31,7 @@ from ..access import timeline as over_time
 from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
-from .pen import ADOPT, ALL_GATHERED, APPLY, CAST_ANEW, GATHER, GATHERED, TOUCH, Pen
+from .pen import ADOPT, ALL_GATHERED, APPLY, CAST_ANEW, GATHER, GATHERED, NAMED, NAMED_ANEW, TOUCH, Pen
 from .rows import Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
@@ -78,6 +78,9 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
             for record, at in entry.state["records"].items():
                 pen.then(TOUCH, record=record)
                 pen.then(APPLY, record=record, at=at, sets=sets.get(record), entered=True)
+            for record, (part, since) in entry.state.get("nodes", {}).items():
+                pen.then(NAMED_ANEW, record=record, part=part, since=since)
+                pen.then(NAMED, record=record, part=part, since=since)
             if crosswalk := entry.state.get("crosswalk"):
                 pen.then(ADOPT, version=crosswalk["version"], since=crosswalk["since"])
                 pen.then(CAST_ANEW, last="")

@@ -26,6 +26,15 @@ APPLY = (
 )
 """When what harvesters see of a record was changed, the sets that it keeps if it is deleted then, if any are told, and
 whether the journal says so. Of the same moment the last."""
+NAMED_ANEW = (
+    "INSERT OR IGNORE INTO touched (record) SELECT :record"
+    " WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE record = :record AND part = :part AND since <= :since)"
+)
+NAMED = (
+    "INSERT INTO nodes (record, part, since, entered) VALUES (:record, :part, :since, TRUE) ON CONFLICT (record)"
+    " DO UPDATE SET part = excluded.part, since = min(nodes.since, excluded.since), entered = excluded.entered"
+)
+"""What a part of the arrangement of a fonds is called for good in setSpecs, from a second on; what that may change."""
 ADOPT = "INSERT INTO crosswalks (version, since) VALUES (:version, :since) ON CONFLICT DO NOTHING"
 CAST = "cast"
 """In state: up to which record all was seen under the crosswalks adopted; where it is missing, of all."""

@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0012"
+SCHEMA = "0013"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words", "remote_words")
@@ -407,6 +407,20 @@ applied = Table(
     Column("entered", Boolean(name="entered_known"), nullable=False),
     Column("sets", Text),
     Index("applied_left", "record", sqlite_where=text("NOT entered")),
+    sqlite_with_rowid=False,
+)
+
+# What a part of the arrangement of a fonds is called in setSpecs: for good, once it is since, when it is seen first.
+# entered: whether the journal says so; null: it need not, since its code says the same.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("record", Ordered, primary_key=True),
+    Column("part", Ordered, nullable=False),
+    Column("since", Key, nullable=False),
+    Column("entered", Boolean(name="entered_known")),
+    Index("nodes_part", "part"),
+    Index("nodes_left", "record", sqlite_where=text("NOT entered")),
     sqlite_with_rowid=False,
 )
 

@@ -161,7 +161,7 @@ class Archive:
                 self.truth.leave(record.id)
         for one, parent, said in told:
             created = self.truth.created.get(one, max(new.versions[0].at.timestamp(), math.floor(began)))
-            self.truth.describe(one, parent, created, said)
+            self.truth.describe(one, parent, created, said, max(self.clock, self.answered))
         if number == 1:
             self.truth.decisions[id].append(new.access)
         self._changed()
@@ -230,10 +230,11 @@ class Archive:
 
     def _expose(self) -> None:
         """As a home does after each change: what cannot be derived goes into the journal."""
-        if left := self.catalog.exposures.left(1000):
+        left, nodes = self.catalog.exposures.left(1000), self.catalog.exposures.nodes_left(1000)
+        if left or nodes:
             records = {str(record): one.at for record, one in left.items()}
             sets = {str(record): one.sets for record, one in left.items() if one.sets is not None}
-            state = {"records": records, "sets": sets}
+            state = {"records": records, "sets": sets, "nodes": nodes}
             entry = self._entry("exposure", "archive", f"urn:uuid:{REPOSITORY.archive}", state)
             self._apply("here", [entry])
 
@@ -270,6 +271,9 @@ class Archive:
                 with new.writing() as writing:
                     for number, entries in enumerate(segments, 1):
                         writing.apply(entries, writer=writer, number=number, seal=f"{number}")
+            _a, _b = rows(path), rows(self.path)
+            for _n in _a:
+                print("DIFF", _n, [x for x in _a[_n] if x not in _b[_n]], "OLD", [x for x in _b[_n] if x not in _a[_n]])
             assert rows(path) == rows(self.path)
             Catalog.replace(f"sqlite:///{self.path}", new, lambda: None)
         self.answered = max(self.answered, math.ceil(self.clock))  # the new one may not know what the old one answered
@@ -288,7 +292,9 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """All that the catalogue keeps of what harvesters see."""
     names = ("exposures", "exposure_sets", "applied")
     with closing(sqlite3.connect(path)) as database:
-        return {name: sorted(database.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names}
+        found = {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+        found["nodes"] = database.execute("SELECT record, part FROM nodes JOIN records ON id = record").fetchall()
+        return {name: sorted(told, key=repr) for name, told in found.items()}
 
 
 def second(stamp: str | None) -> int:

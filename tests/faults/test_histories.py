@@ -6,6 +6,7 @@ LANTAI_HISTORIES: how many; a thousand before a release. LANTAI_HISTORY: the one
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -20,7 +21,7 @@ from unittest import mock
 import pytest
 from lxml import etree
 
-from lantai.catalog import Catalog
+from lantai.catalog import Catalog, exposed
 from lantai.model import Shown
 from lantai.oai.formats import FORMATS
 from tests.faults.archive_in_time import NAMESPACE, OAI, Archive, second
@@ -106,7 +107,9 @@ def listed(
         page = rows_of(root)
         assert [row.stamp for row in page.values()] == sorted(row.stamp for row in page.values())
         assert all(row.stamp < date for row in page.values())
-        archive.truth.shown |= {record for record, row in page.items() if row.look.title}
+        for record, row in page.items():
+            if row.look.title:
+                archive.truth.show(record, row.look.sets)
         found |= page
         token = root.findtext(f".//{OAI}resumptionToken")
         sizes |= {int(one.get("completeListSize", -1)) for one in root.iter(f"{OAI}resumptionToken")}
@@ -341,7 +344,9 @@ def ran(new: Callable[[random.Random], Archive], seed: int, met: Counter[str]) -
     chance = random.Random(seed)
     archive = new(chance)
     try:
-        with mock.patch.object(time, "time", side_effect=lambda: archive.clock):
+        # Who writes waits here for who asks meanwhile.
+        patient = mock.patch.multiple(exposed, _PATIENCE=0, _BEHIND=math.inf)
+        with mock.patch.object(time, "time", side_effect=lambda: archive.clock), patient:
             History(archive, chance, met).run(chance.randrange(5, 11))
     except BaseException:
         print(f"LANTAI_HISTORY={seed}")

@@ -4,10 +4,12 @@ nothing of spans, datestamps, or the catalogue.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from lantai.model import Decision, Entry, Level, Shown
 
@@ -41,8 +43,9 @@ class Truth:
     """created, parent, said: of each record that is in its package now; instants: seconds since 1970, with fractions.
     ever_open: those that were open at any second up to now, or might have been; ever_full: with their files; open_sets:
     in which sets each was while it was open; openings: at which of its instants that was, by what is known; shown:
-    those that an answer showed live; stirred: those of which something changed that can be seen, or of whose access
-    anything was told, since this was emptied.
+    those that an answer showed live; part: what parts of the arrangement are called for good, where that is not what
+    their code says now; stirred: those of which something changed that can be seen, or of whose access anything was
+    told, since this was emptied.
     """
 
     created: dict[str, float] = field(default_factory=dict)
@@ -57,11 +60,14 @@ class Truth:
     ever_open: set[str] = field(default_factory=set)
     ever_full: set[str] = field(default_factory=set)
     shown: set[str] = field(default_factory=set)
+    part: dict[str, str] = field(default_factory=dict)
     stirred: set[str] = field(default_factory=set)
     known: dict[str, object] = field(default_factory=dict)
     looked: float = 0.0
 
-    def describe(self, record: str, parent: str | None, created: float, said: Said) -> None:
+    def describe(self, record: str, parent: str | None, created: float, said: Said, now: float) -> None:
+        if record in self.said and self._openings(record, math.ceil(now)):
+            self.part.setdefault(record, self._named(record))  # it could be seen before it was described so
         self.stirred |= {record} - self.created.keys()
         self.created[record], self.parent[record], self.said[record] = created, parent, said
         self.every.setdefault(record, set()).add(said)
@@ -103,14 +109,30 @@ class Truth:
         replaced = {id for one in told for id in one.replaces}
         return any(one.state["withdrawn"] for one in told if one.id not in replaced)
 
-    def sets(self, record: str) -> frozenset[str]:
-        """Those that its header names, and those above them."""
+    def _named(self, record: str) -> str:
+        """What a part of the arrangement is called in sets: for good, if it was seen."""
+        return self.part.get(record) or self._now_named(record)
+
+    def show(self, record: str, sets: frozenset[str]) -> None:
+        """An answer shows it live, in these sets. Where it was open for less than a second before it was described
+        otherwise, only now is known what it is called.
+        """
+        first, self.shown = record not in self.shown, self.shown | {record}
+        if first and record in self.said and self.said[record].level in ARRANGED:
+            depth = sum(self.said[one].level in ARRANGED for one in self.line(record))
+            if any(spec.startswith("fonds:") and spec.split(":")[depth:] == [self._now_named(record)] for spec in sets):
+                self.part[record] = self._now_named(record)
+
+    def _now_named(self, record: str) -> str:
+        return self.said[record].code or record.removeprefix("urn:uuid:")
+
+    def sets(self, record: str, instant: float) -> frozenset[str]:
+        """Those that its header names, and those above them: parts of the arrangement that are open, as far as all are
+        that stand above them.
+        """
         said = self.said[record]
-        nodes = [
-            self.said[one].code or one.removeprefix("urn:uuid:")
-            for one in reversed(list(self.line(record)))
-            if self.said[one].level in ARRANGED
-        ]
+        arranged = [one for one in reversed(list(self.line(record))) if self.said[one].level in ARRANGED]
+        nodes = [self._named(one) for one in takewhile(lambda one: self.is_open(one, instant), arranged)]
         found = {":".join(["fonds", *nodes[:end]]) for end in range(1, len(nodes) + 1)}
         found |= {f"level:{said.level}"} | ({"type", f"type:{TYPES[said.type]}"} if TYPES[said.type] else set())
         return frozenset(found)
@@ -123,14 +145,18 @@ class Truth:
         above = [one for one in list(self.line(record))[1:] if self.is_open(one, instant)]
         said = [replace(self.said[one], files=(), type="") for one in above]
         mine = self.said[record]
-        return mine if shown == "open" else replace(mine, files=()), above, said, self.sets(record)
+        return mine if shown == "open" else replace(mine, files=()), above, said, self.sets(record, instant)
 
     def decided(self, record: str) -> None:
         """Of it, or of what is below it, something was decided."""
         self.stirred |= {one for one in self.every if one == record or record in self.ever_above[one]}
 
     def live(self, instant: float) -> dict[str, Look]:
-        return {one: Look(self.said[one].title, self.sets(one)) for one in self.created if self.is_open(one, instant)}
+        return {
+            one: Look(self.said[one].title, self.sets(one, instant))
+            for one in self.created
+            if self.is_open(one, instant)
+        }
 
     def instants(self, record: str) -> set[float]:
         """At which what is seen of it may change by itself."""
@@ -149,33 +175,34 @@ class Truth:
                 if (seen := self.seen_as(record, instant)) != self.known.get(record):
                     self.known[record] = seen
                     self.stirred.add(record)
-            openings = {one for one in {now, *self.instants(record)} if one <= now and self.is_open(record, one)}
-            if openings - self.openings[record]:
-                self.open_sets[record].add(self.sets(record))
+            openings = self._openings(record, now)
+            self.open_sets[record] |= {self.sets(record, one) for one in openings - self.openings[record]}
             self.openings[record] = openings - {now}
             self.ever_above[record] |= {*self.line(record)}
+            self.ever_open |= {record} if openings else set()
             if record not in self.ever_full:
-                until = max(now, self.created[record])
-                some = [one for one in {now, *self.instants(record)} if one <= until]
-                shown = {self._shown(record, one) for one in some}
-                self.ever_open |= {record} if shown & {"open", "description"} else set()
-                self.ever_full |= {record} if "open" in shown else set()
+                self.ever_full |= {record} if any(self._shown(record, one) == "open" for one in openings) else set()
 
         self.looked = now
 
+    def _openings(self, record: str, now: float) -> set[float]:
+        """Instants up to now at which it is open, by what is known. What is made while the clock is set back may be
+        later.
+        """
+        until = max(now, self.created[record])
+        return {one for one in {now, *self.instants(record)} if one <= until and self.is_open(record, one)}
+
     def secrets(self) -> set[str]:
         """What no answer may say: ids, titles and codes of records that were never open, and names of files that were
-        not. The code of a node, or its id, names the sets of what stands below it.
+        not.
         """
-        named = {above for one in self.ever_open for above in self.ever_above[one]}
         found = set[str]()
         for record, every in self.every.items():
             if record not in self.ever_full:
                 found |= {name for said in every for name in said.files}
             if record not in self.ever_open:
                 found |= {said.title for said in every}
-                if record not in named:
-                    found |= {record.removeprefix("urn:uuid:"), *(said.code for said in every if said.code)}
+                found |= {record.removeprefix("urn:uuid:"), *(said.code for said in every if said.code)}
         return found
 
 
