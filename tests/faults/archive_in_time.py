@@ -151,6 +151,7 @@ class Archive:
         version = Version(number, at(began), WANG.name, "")
         new = replace(package, versions=(*package.versions, version), records=tuple(records), places=tuple(places))
         earlier = self.packages[id][2] if id in self.packages else []
+        self.truth.look(max(self.clock, self.answered))  # at what was open until now
         with self.catalog.writing() as writing:
             writing.index(new, files, earlier=earlier)
             self._meanwhile()
