@@ -101,7 +101,7 @@ def _nodes(connection: Connection, records: Iterable[str], instant: int) -> dict
     asked = (
         "SELECT records.id, places.reference_code AS code, nodes.part FROM records"
         " LEFT JOIN places ON places.record = records.key AND places.hierarchy = ?"
-        " LEFT JOIN nodes ON nodes.record = records.id AND nodes.since <= ?"
+        " LEFT JOIN nodes ON nodes.record = records.id AND (nodes.since < ? OR nodes.entered IS NOT NULL)"
         " WHERE records.level IN (SELECT value FROM json_each(?)) AND records.id IN (SELECT value FROM json_each(?))"
     )
     values = (FONDS, instant, json.dumps(_IN_FONDS), json.dumps(sorted(records)))
@@ -125,7 +125,7 @@ def name(connection: Connection, node: Node, since: int | None, instant: int) ->
         return
     connection.exec_driver_sql(
         "INSERT INTO nodes (record, part, since) VALUES (?, ?, ?) ON CONFLICT (record) DO UPDATE"
-        " SET part = excluded.part, since = excluded.since WHERE nodes.since > ?",
+        " SET part = excluded.part, since = excluded.since WHERE nodes.since >= ? AND nodes.entered IS NULL",
         (node.id, node.part, since, instant),
     )
     if node.part != node.code:  # a rebuild could not know

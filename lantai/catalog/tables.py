@@ -410,7 +410,7 @@ applied = Table(
     sqlite_with_rowid=False,
 )
 
-# What a part of the arrangement of a fonds is called in setSpecs: for good, once it is since, when it is seen first.
+# What a part of the arrangement of a fonds is called in setSpecs: for good, once since is past, when it is seen first.
 # entered: whether the journal says so; null: it need not, since its code says the same.
 nodes = Table(
     "nodes",

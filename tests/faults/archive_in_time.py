@@ -272,9 +272,6 @@ class Archive:
                 with new.writing() as writing:
                     for number, entries in enumerate(segments, 1):
                         writing.apply(entries, writer=writer, number=number, seal=f"{number}")
-            _a, _b = rows(path), rows(self.path)
-            for _n in _a:
-                print("DIFF", _n, [x for x in _a[_n] if x not in _b[_n]], "OLD", [x for x in _b[_n] if x not in _a[_n]])
             assert rows(path) == rows(self.path)
             Catalog.replace(f"sqlite:///{self.path}", new, lambda: None)
         self.answered = max(self.answered, math.ceil(self.clock))  # the new one may not know what the old one answered

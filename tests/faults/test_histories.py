@@ -208,6 +208,9 @@ class History:
         self.archive.merge()
 
     def back(self) -> None:
+        """What was seen until then, somebody has seen: of what nobody has, the catalogue would know nothing."""
+        self.archive.pass_time(2)
+        self.archive.ask(verb="Identify")
         self.archive.pass_time(-self.chance.choice([0.5, 1, 20, 4000, 90_000]))
 
     def jump(self) -> None:

@@ -66,7 +66,8 @@ class Truth:
     looked: float = 0.0
 
     def describe(self, record: str, parent: str | None, created: float, said: Said, now: float) -> None:
-        if record in self.said and self._openings(record, math.ceil(now)):
+        seconds = {math.ceil(one) for one in self.instants(record)} if record in self.said else set()
+        if any(one < math.ceil(now) and self.is_open(record, one) for one in seconds):
             self.part.setdefault(record, self._named(record))  # it could be seen before it was described so
         self.stirred |= {record} - self.created.keys()
         self.created[record], self.parent[record], self.said[record] = created, parent, said
@@ -170,6 +171,7 @@ class Truth:
         """Note what is open now, or was at any time by what is known now. To be called whenever something changed;
         while the clock is set back, with the newest responseDate, since from then on counts what is decided.
         """
+        now = at(now).timestamp()  # no decision comes later than the microsecond in which it was taken
         for record in self.created:
             for instant in sorted({now, *(one for one in self.instants(record) if self.looked < one <= now)}):
                 if (seen := self.seen_as(record, instant)) != self.known.get(record):
