@@ -222,14 +222,20 @@ def decided(lantai: Lantai, record: str, shown: str) -> None:
     assert lantai("access", "set", record, shown, "--reason", "复核").code == 0
 
 
-def a_fonds(lantai: Lantai, place: Path) -> tuple[str, dict[str, str]]:
-    """An open one of two folders with an item each: its package, and the records by their titles."""
+def titles(lantai: Lantai) -> dict[str, str | None]:
+    """Of the sets of fonds, as far as they are told."""
+    with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
+        return {spec: title for spec, title in catalog.exposures.sets(LATER, "", 100) if spec.startswith("fonds:")}
+
+
+def a_fonds(lantai: Lantai, place: Path, access: str = "open") -> tuple[str, dict[str, str]]:
+    """One of two folders with an item each: its package, and the records by their titles."""
     rows = (
         "金秋,全宗,Z109,,云岭县\n公开,系列,A,,公开\n密室,系列,B,,密室\n"
         "公开/甲.txt,件,A-1,图像,甲\n密室/乙.txt,件,B-1,图像,乙\n"
     )
     files = folder(place / "金秋", {"metadata.csv": SHEET + rows, "公开/甲.txt": "1", "密室/乙.txt": "2"})
-    package = str(lantai.stored(files, "--access", "open")["package"])
+    package = str(lantai.stored(files, "--access", access)["package"])
     with sqlite3.connect(lantai.folder / "catalog.db") as db:
         return package, {title: id for id, title in db.execute("SELECT id, title FROM records")}
 
@@ -302,18 +308,51 @@ def test_what_is_closed_by_the_version_that_describes_it_anew_keeps_what_was_sho
     assert header(lantai, records["甲"]) == closed
 
 
-def test_a_new_code_of_a_fonds_is_not_told_of_what_is_closed_in_it(lantai: Lantai, tmp_path: Path) -> None:
+def test_a_fonds_is_called_in_sets_what_it_was_called_when_it_was_seen_first(lantai: Lantai, tmp_path: Path) -> None:
     package, records = a_fonds(lantai, tmp_path)
     decided(lantai, records["密室"], "closed")
     closed = [header(lantai, records[one]) for one in ("密室", "乙")]
-    answer_after(lantai, max(one[0] for one in closed))
+    answered = answer_after(lantai, max(one[0] for one in closed))
     updated(lantai, package, ",全宗,Z110,,云岭县\n")
-    assert header(lantai, records["甲"])[2][:2] == ("fonds:Z110", "fonds:Z110:A")
+    assert header(lantai, records["云岭县"])[0] >= answered
+    assert header(lantai, records["甲"])[2][:2] == ("fonds:Z109", "fonds:Z109:A")
     assert [header(lantai, records[one]) for one in ("密室", "乙")] == closed
-    assert [one[2][:2] for one in closed] == [("fonds:Z109", "fonds:Z109:B")] * 2
-    assert [record for record, *_rest in listed(lantai, spec="fonds:Z109")] == sorted(
-        records[one] for one in ("密室", "乙")
-    )
+    assert titles(lantai) == {"fonds:Z109": "云岭县", "fonds:Z109:A": "公开", "fonds:Z109:B": None}
+    *_earlier, told = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
+    assert told["state"]["nodes"][records["云岭县"]][0] == "Z109"
+    rebuild(lantai)
+    updated(lantai, package, ",全宗,Z111,,云岭县\n")
+    assert header(lantai, records["甲"])[2][:2] == ("fonds:Z109", "fonds:Z109:A")
+    assert titles(lantai)["fonds:Z109"] == "云岭县"
+    rebuild(lantai)
+
+
+def test_a_part_of_a_fonds_that_nobody_has_seen_is_called_as_it_is_described(lantai: Lantai, tmp_path: Path) -> None:
+    package, records = a_fonds(lantai, tmp_path, "closed")
+    updated(lantai, package, ",全宗,Z110,,云岭县\n")
+    assert titles(lantai) == {}
+    decided(lantai, package, "open")
+    assert header(lantai, records["甲"])[2][:2] == ("fonds:Z110", "fonds:Z110:A")
+    rebuild(lantai)
+
+
+def test_what_is_closed_is_in_the_name_of_no_set(lantai: Lantai, tmp_path: Path) -> None:
+    """An item is in the set of what is above it as far as that is open, from the fonds down."""
+    package, records = a_fonds(lantai, tmp_path, "closed")
+    decided(lantai, records["乙"], "open")
+    alone = ("level:item", "type", "type:image")
+    assert header(lantai, records["乙"])[2] == alone
+    decided(lantai, records["密室"], "open")
+    assert header(lantai, records["乙"])[2] == alone  # the fonds itself is closed
+    answered = answer_after(lantai, header(lantai, records["乙"])[0])
+    decided(lantai, package, "open")
+    within = header(lantai, records["乙"])
+    assert within[0] >= answered
+    assert within[2][:2] == ("fonds:Z109", "fonds:Z109:B")
+    answer_after(lantai, within[0])
+    decided(lantai, records["密室"], "closed")
+    assert header(lantai, records["乙"])[2][:2] == ("fonds:Z109", "level:item")
+    assert titles(lantai) == {"fonds:Z109": "云岭县", "fonds:Z109:A": "公开", "fonds:Z109:B": None}
     rebuild(lantai)
 
 
@@ -343,6 +382,7 @@ def test_the_journal_is_told_of_sets_that_an_older_catalogue_alone_knows(lantai:
     gone = header(lantai, records["乙"])
     with sqlite3.connect(lantai.folder / "catalog.db") as db:
         db.execute("ALTER TABLE applied DROP COLUMN sets")
+        db.execute("DROP TABLE nodes")
         db.execute("UPDATE alembic_version SET version_num = '0010'")
     decided(lantai, records["甲"], "closed")
     assert header(lantai, records["乙"]) == gone
