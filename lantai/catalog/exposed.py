@@ -37,13 +37,11 @@ _OF_SET = (
     f"exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since {_KEPT}"
     f" WHERE s.spec = :spec AND {_BEYOND.replace('e.', 's.')} AND {_HOLDS} ORDER BY s.since, s.record LIMIT :limit"
 )
-_DIGITS = 12
-_PLACE = f"printf('%0{_DIGITS}d', e.since) || e.record AS place, r.xml AS xml"
 _JOINED = (
-    "SELECT count(*), count(xml), sum(length(xml)), max(place), CAST(group_concat(CAST(xml AS TEXT), '') AS BLOB) FROM"
+    "SELECT count(*), count(xml), sum(length(xml)), CAST(group_concat(CAST(xml AS TEXT), '') AS BLOB)"
+    " FROM (SELECT r.xml AS xml FROM"
 )
-_GIVEN = f"{_JOINED} (SELECT {_PLACE} FROM {_ALL})"
-_GIVEN_SET = f"{_JOINED} (SELECT {_PLACE} FROM {_OF_SET})"
+_GIVEN, _GIVEN_SET = f"{_JOINED} {_ALL})", f"{_JOINED} {_OF_SET})"
 _KEEP = (
     "INSERT OR REPLACE INTO renderings (prefix, since, record, xml, digest) SELECT ?, since, record, ?, ?"
     " FROM exposures WHERE record = ? AND since = ? AND content = ?"
@@ -173,15 +171,14 @@ class Exposures:
         takes a fraction of the time. None: it was not.
         """
         beyond = _values(part, at, after, limit) | {"prefix": prefix}
-        [(count, kept, octets, last, body)] = self._database.rows(_GIVEN_SET if part.spec else _GIVEN, beyond)
+        [(count, kept, octets, body)] = self._database.rows(_GIVEN_SET if part.spec else _GIVEN, beyond)
         if kept < count or (octets or 0) > _MANY:
             return None
         if not count:
             return Given(b"", 0, None, more=False)
-        place = int(last[:_DIGITS]), last[_DIGITS:]
-        next_one = _values(part, at, place, 1) | {"prefix": ""}
-        more = count == limit and self._database.rows(f"SELECT 1 FROM {_OF_SET if part.spec else _ALL}", next_one)
-        return Given(body, count, place, more=bool(more))
+        ends = f"SELECT e.since, e.record FROM {_OF_SET if part.spec else _ALL} OFFSET :skipped"
+        last, *more = self._database.rows(ends, beyond | {"limit": 2, "skipped": count - 1})
+        return Given(body, count, last, more=bool(more))
 
     def digests(
         self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str
