@@ -1,7 +1,7 @@
 """A full audit: against a bare loop of two workers with hashlib over the same content, on small files against bagit.py
 and ocfl-validate.py, and over S3 against plain boto3 downloads. What is compared takes turns; the answers are ratios.
 
-Loop, downloads and audit are each timed in a process of its own from when it has loaded; the whole commands as well.
+All are timed in processes of their own from when they have loaded; those that are commands, as whole commands as well.
 
 python bench/audit.py [--sets large,medium,small] [--servers ceph] [--runs 3] [--folder DIR]
 """
@@ -9,7 +9,9 @@ python bench/audit.py [--sets large,medium,small] [--servers ceph] [--runs 3] [-
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
 import multiprocessing
 import os
 import random
@@ -126,6 +128,29 @@ def audit(home: str) -> None:
     print(json.dumps({"bytes": outcome.bytes, "seconds": seconds}))
 
 
+def by_bagit(folder: str) -> None:
+    """In a process of its own: every bag in folder, by two processes."""
+    import bagit  # type: ignore[import-untyped]  # noqa: PLC0415 - its loading is not timed
+
+    logging.disable()
+    bags = sorted(str(declaration.parent) for declaration in Path(folder).glob("**/bagit.txt"))
+    began = time.monotonic()
+    for one in bags:
+        bagit.Bag(one).validate(processes=2)
+    print(json.dumps({"seconds": time.monotonic() - began}))
+
+
+def by_ocfl(folder: str) -> None:
+    """In a process of its own: a storage root."""
+    import ocfl  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    logging.disable()
+    began = time.monotonic()
+    with contextlib.redirect_stdout(sys.stderr):
+        assert ocfl.StorageRoot(root=folder).validate(log_warnings=False)
+    print(json.dumps({"seconds": time.monotonic() - began}))
+
+
 def download(endpoint: str, name: str, connections: str) -> None:
     """In a process of its own: all content by boto3, large files in parts, all with so many connections."""
     config = TransferConfig(max_concurrency=int(connections))
@@ -175,7 +200,7 @@ def main() -> None:
 
 def compare(name: str, place: Path, what: Set, runs: int) -> None:
     home, store = place / "home", place / "home" / "store"
-    others: dict[str, tuple[float, Callable[[], float]]] = {}
+    others: dict[str, tuple[float, Callable[[], float], Callable[[], float]]] = {}
     if name == "small":
         with Archive(home, by="bench") as archive:
             for number, row in enumerate(archive.catalog.packages()):
@@ -184,8 +209,16 @@ def compare(name: str, place: Path, what: Set, runs: int) -> None:
                 )
         bags = sorted(declaration.parent for declaration in (place / "bags").glob("**/bagit.txt"))
         others = {
-            "bagit.py": (4, lambda: timed(BIN / "bagit.py", "--validate", "--quiet", "--processes", "2", *bags)[0]),
-            "ocfl-validate.py": (3, lambda: timed(BIN / "ocfl-validate.py", store / "ocfl")[0]),
+            "bagit.py": (
+                4,
+                lambda: itself("--bagit", place / "bags")["seconds"],
+                lambda: timed(BIN / "bagit.py", "--validate", "--quiet", "--processes", "2", *bags)[0],
+            ),
+            "ocfl-validate.py": (
+                3,
+                lambda: itself("--ocfl", store / "ocfl")["seconds"],
+                lambda: timed(BIN / "ocfl-validate.py", store / "ocfl")[0],
+            ),
         }
     found: dict[str, list[float]] = {"throughput": []}
     itself("--loop", store)  # what is read is in memory, for all
@@ -194,13 +227,15 @@ def compare(name: str, place: Path, what: Set, runs: int) -> None:
         command = timed(BIN / "lantai", "--home", home, "audit", "--all", "--json")[0]
         found["throughput"].append(loop / mine)
         print(f"  {name}: loop {loop:.2f} s, audit {mine:.2f} s (the whole command {command:.2f} s)", flush=True)
-        for peer, (_least, begin) in others.items():
-            taken = begin()
-            found.setdefault(peer, []).append(taken / command)
-            print(f"  {name}: {peer} {taken:.2f} s", flush=True)
+        for peer, (_least, loaded, whole) in others.items():
+            alone, taken = loaded(), whole()
+            found.setdefault(peer, []).append(alone / mine)
+            found.setdefault(f"{peer}, whole", []).append(taken / command)
+            print(f"  {name}: {peer} {alone:.2f} s (the whole command {taken:.2f} s)", flush=True)
     print(f"{name}: {statistics.median(found['throughput']):.2f} of the loop's throughput (goal: {what.goal})")
-    for peer, (least, _begin) in others.items():
-        print(f"{name}: {statistics.median(found[peer]):.1f} times {peer}, as whole commands (goal: {least})")
+    for peer, (least, _loaded, _whole) in others.items():
+        own, commands = statistics.median(found[peer]), statistics.median(found[f"{peer}, whole"])
+        print(f"{name}: {own:.1f} times {peer} (goal: {least}), with loading both {commands:.1f} times")
 
 
 REMOTE = {"large": Set(3, 1, KB * KB * KB, KB * KB * KB, 0.85), "small": Set(20, 100, 2 * KB, 20 * KB, 0.85)}
@@ -230,7 +265,9 @@ def over_s3(server_name: str, place: Path, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    modes: dict[str, Callable[..., None]] = {"--loop": loop, "--audit": audit, "--download": download}
+    modes: dict[str, Callable[..., None]] = {
+        "--loop": loop, "--audit": audit, "--bagit": by_bagit, "--ocfl": by_ocfl, "--download": download,
+    }  # fmt: skip
     if mode := modes.get(sys.argv[1] if len(sys.argv) > 1 else ""):
         mode(*sys.argv[2:])
     else:
