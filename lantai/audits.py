@@ -34,6 +34,7 @@ from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
 
+_OF_HARVESTS = ("remote-damaged", "remote-missing", "remote-cut")
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
 _GOES_ON = timedelta(days=7)
@@ -271,18 +272,22 @@ class Audits:
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""
         beside: dict[str, list[Finding]] = {}
+        harvested: dict[str, list[Finding]] = {}
         found: dict[tuple[str, PackageId], list[Finding]] = {}
         for one in outcome.faults:
             if one.package is None and one.finding.code in ("store-file", "store-stray"):
                 beside.setdefault(one.store, []).append(one.finding)
+            elif one.package is None and one.finding.code in _OF_HARVESTS:
+                harvested.setdefault(one.store, []).append(one.finding)
             elif one.package is not None and one.finding.code != "audit-diverged":
                 found.setdefault((one.store, one.package), []).append(one.finding)
-        for store, findings in beside.items():
-            done = tuple(self._repairs.beside(store, findings))
-            self._repairs.enter(done)
-            outcome = outcome.with_done(done)
-        for (store, package), findings in found.items():
-            became, seen = self._repairs.package(store, package, findings, progress=progress)
+        for which, mended in ((beside, self._repairs.beside), (harvested, self._repairs.harvested)):
+            for store, findings in which.items():
+                done = tuple(mended(store, findings))
+                self._repairs.enter(done)
+                outcome = outcome.with_done(done)
+        for (store, package), of_package in found.items():
+            became, seen = self._repairs.package(store, package, of_package, progress=progress)
             self._repairs.enter([became])
             more = tuple(Fault(store, package, finding) for finding in seen)
             outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])

@@ -22,6 +22,7 @@ from .fixity.repair import highest, repair
 from .home import keeping
 from .messages import _
 from .model import Finding, PackageId
+from .storage import remote
 from .storage.identity import KEY
 from .storage.ocfl import Root
 from .storage.workers import Progress
@@ -78,6 +79,23 @@ class Repairs:
         for key in strays:
             if may_be_somebodys(key, laid(), strays):
                 yield Lost(store, None, key, _("it may be somebody's: find out whose, then take it out"))
+
+    def harvested(self, store: str, findings: Sequence[Finding]) -> Iterator[Repaired | Lost]:
+        """What a store holds of harvests, by what was found of it: from another that holds it whole."""
+        keys: list[str] = []
+        try:
+            target = self._stores.root(store).store
+            others = [root.store for name, root in self._stores.reachable(strict=False) if name != store]
+            for source in sorted({one.subject.split("/")[1] for one in findings}):
+                keys += remote.mend(source, target, others, keep=self._kept(store))
+            left = [one.subject for one in remote.wrong(target) if one.code in ("remote-damaged", "remote-missing")]
+            left += [one.subject for one in findings if one.code == "remote-cut" and one.subject not in keys]
+        except LantaiError as error:
+            yield Lost(store, None, error.subject, error.what)
+            return
+        if keys:
+            yield Repaired(store, None, None, tuple(keys), not left)
+        yield from (Lost(store, None, key, _("no other store that can be reached has it whole")) for key in left)
 
     def package(
         self, store: str, package: PackageId, findings: Sequence[Finding], *, progress: Progress

@@ -256,6 +256,55 @@ def test_an_audit_misses_what_a_store_lost(lantai: Lantai, second: Path) -> None
     assert lantai("audit", "--all", "--no-repair", "--json").code == 0
 
 
+def test_an_audit_takes_what_is_damaged_from_another_store(lantai: Lantai, second: Path) -> None:
+    store = lantai.folder / "store"
+    county = County(FIVE)
+    with answering(county) as url:
+        harvested(lantai, url)
+        for number in (1, 2, 3):
+            stamp = f"2026-04-0{number}T00:00:00Z"
+            county.items = [
+                *FIVE[number:],
+                *(one._replace(title=f"第 {number} 次", stamp=stamp) for one in FIVE[:number]),
+            ]
+            harvested(lantai, url)
+    whole = kept(store)
+    assert len(whole) >= 4
+    first, *_between, last = sorted(second.glob("remote/*/*"))
+    third = sorted(store.glob("remote/*/*"))[2]
+    damaged = first.read_bytes().replace("件".encode(), "侔".encode(), 1)
+    first.write_bytes(damaged)
+    last.unlink()
+    third.unlink()
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1
+    assert {(one["store"], one["code"]) for one in done.object["failed"]} == {
+        ("second", "remote-damaged"), ("second", "remote-cut"), ("local", "remote-missing")
+    }  # fmt: skip
+    assert done.object["lost"] == []
+    assert kept(store) == kept(second) == whole
+    assert damaged in [one.read_bytes() for one in (lantai.folder / "damaged").rglob("*") if one.is_file()]
+    told = [one["state"]["keys"] for one in lantai("journal", "list", "--json").objects if one["kind"] == "repair"]
+    assert sorted(map(len, told)) == [1, 2]
+    assert lantai("audit", "--all", "--json").code == 0
+    assert lantai("rebuild", "--json").object["remote"] == 5
+
+
+def test_what_no_store_has_whole_of_a_harvest_is_told(lantai: Lantai, second: Path) -> None:
+    with answering(County(FIVE)) as url:
+        harvested(lantai, url)
+    for store in (lantai.folder / "store", second):
+        (file,) = store.glob("remote/*/*")
+        file.write_bytes(file.read_bytes()[:-9])
+    before = kept(second)
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1
+    assert {(one["store"], one["subject"].split("/")[0]) for one in done.object["lost"]} == {
+        ("local", "remote"), ("second", "remote")
+    }  # fmt: skip
+    assert kept(second) == before
+
+
 # -- servers that mean harm, or are broken
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from ...errors import Damaged, NotFound, UsageError
@@ -20,10 +21,25 @@ from ..chains import Chains, publish
 from ..sealed import Newer
 from .segment import FORMAT, decode, encode
 
-__all__ = ["FORMAT", "PREFIX", "Head", "add", "bring", "key_of", "numbers", "parts", "source_of", "sources", "wrong"]
+__all__ = [
+    "FORMAT",
+    "PREFIX",
+    "Head",
+    "add",
+    "bring",
+    "key_of",
+    "mend",
+    "numbers",
+    "parts",
+    "source_of",
+    "sources",
+    "wrong",
+]
 
 _CHAINS = Chains("remote/", r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?-[0-9a-f]{8}")
 PREFIX, key_of, numbers, sources = _CHAINS.prefix, _CHAINS.key_of, _CHAINS.numbers, _CHAINS.names
+Keep: TypeAlias = Callable[[str, Iterable[bytes]], None]
+"""Told of a key and of the bytes that lie there, before they are replaced; on stable storage on return."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -102,6 +118,29 @@ def bring(source: str, stores: Mapping[str, Store], targets: Mapping[str, Store]
             targets[name].create(key, whole(data))
             _require(targets[name], key, data)
             yield name, key
+
+
+def mend(source: str, store: Store, others: Iterable[Store], *, keep: Keep) -> Iterator[str]:
+    """Put into store what of a source is damaged or missing there and one of others holds whole, after the same part:
+    each key. keep: told what lies there first. Damaged, StoreUnavailable.
+    """
+    stores = tuple(others)
+    last = max((number for one in (store, *stores) for number in numbers(one, source)), default=0)
+    known: str | None = ""
+    for number in range(1, last + 1):
+        key = key_of(source, number)
+        data = _sound(store, key)
+        if data is None:
+            sound = (one for other in stores if (one := _sound(other, key)))
+            data = next((one for one in sound if known in (None, decode(one)[0].previous)), None)
+            if data is not None:
+                if next(store.keys(key), None) is not None:
+                    keep(key, (load(store, key),))
+                store.put(key, whole(data), algorithms=())
+                store.sync()
+                _require(store, key, data)
+                yield key
+        known = None if data is None else decode(data)[1]
 
 
 def _sound(store: Store, key: str) -> bytes | None:
