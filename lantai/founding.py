@@ -21,8 +21,10 @@ from .storage.identity import KEY, Identity
 from .storage.linux import write_whole
 from .storage.promises import check, tried
 
-PLACEHOLDER = "lantai.invalid"
-"""The OAI namespace of an archive that was not told its domain name (RFC 2606 keeps it from being anybody's)."""
+PLACEHOLDER = ".lantai.invalid"
+"""Ends the OAI namespace of an archive that was not told its domain name (RFC 2606 keeps it from being anybody's).
+Before it stands what tells the archive from others: who harvests several takes none for itself or another.
+"""
 
 PRIMARY = "local"
 """How lantai.toml calls the primary, until somebody renames it."""
@@ -42,8 +44,8 @@ def create(
     _require_words(namespace, timezone)
     _require_new_home(home)
     opened = _new_store(place)
-    own = str(uuid7())
-    identity = Identity(str(uuid7()), own, own, namespace or PLACEHOLDER, timezone, utc_now())
+    own, id = str(uuid7()), str(uuid7())
+    identity = Identity(id, own, own, namespace or f"a{id[-12:]}{PLACEHOLDER}", timezone, utc_now())
     # Before the store is marked as an archive's: a home that cannot be written must not use it up.
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -101,11 +101,11 @@ def _url(listening: socket.socket, host: str) -> str:
 def _warn(archive: Archive, host: str) -> None:
     """Of what harvesters would keep, and that is not what it should be."""
     warnings = []
-    if archive.identity.namespace == founding.PLACEHOLDER:
+    if archive.identity.namespace.endswith(founding.PLACEHOLDER):
         warnings.append(
             _("This archive has no domain name: harvesters get identifiers in {namespace}, all of which change once it "
               "has one. An archive gets its own by lantai init --identifier DOMAIN."
-            ).format(namespace=founding.PLACEHOLDER)
+            ).format(namespace=archive.identity.namespace)
         )  # fmt: skip
     if not archive.settings.archive.admin_emails:
         warnings.append(

@@ -66,6 +66,12 @@ class Lantai:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def namespace(self) -> str:
+        """Of the oai-identifiers of the home in the folder."""
+        home: dict[str, dict[str, str]] = json.loads((self.folder / "home.json").read_text("utf-8"))
+        return home["archive"]["namespace"]
+
     def __call__(self, *arguments: str | Path, **environment: str) -> Done:
         words = [str(one) for one in arguments]
         out, err = io.StringIO(), io.StringIO()

@@ -143,10 +143,10 @@ def archive(lantai: Lantai, tmp_path: Path) -> Iterator[tuple[Lantai, str, dict[
         yield lantai, said["url"], ids
 
 
-def told(ids: Mapping[str, str], *numbers: int) -> dict[str, str]:
+def told(lantai: Lantai, ids: Mapping[str, str], *numbers: int) -> dict[str, str]:
     """Title by identifier, of the records of these numbers."""
     return {
-        f"oai:lantai.invalid:{id.removeprefix('urn:uuid:')}": title
+        f"oai:{lantai.namespace}:{id.removeprefix('urn:uuid:')}": title
         for at, (title, id) in enumerate(ids.items())
         if at in numbers
     }
@@ -165,8 +165,8 @@ def require_sees(
     """In each format all that the archive above shows, and then what changes in it."""
     firsts = {prefix: harvest(url, prefix, None) for prefix in prefixes}
     for first in firsts.values():
-        assert {one: seen.title for one, seen in first.items() if seen.title} == told(ids, 0, 2, 3)
-        assert {one for one, seen in first.items() if not seen.title} == told(ids, 5, 7).keys()
+        assert {one: seen.title for one, seen in first.items() if seen.title} == told(lantai, ids, 0, 2, 3)
+        assert {one for one, seen in first.items() if not seen.title} == told(lantai, ids, 5, 7).keys()
         assert {seen.sets for seen in first.values()} == {("level:file",)}
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     every = list(ids.values())
@@ -178,6 +178,7 @@ def require_sees(
     for prefix, first in firsts.items():
         later = harvest(url, prefix, since)
         assert {one: seen.title for one, seen in later.items()} == {
-            **told(ids, 1, 7), **dict.fromkeys(told(ids, 0), ""), **dict.fromkeys(told(ids, 2), "文化节"),
+            **told(lantai, ids, 1, 7), **dict.fromkeys(told(lantai, ids, 0), ""),
+            **dict.fromkeys(told(lantai, ids, 2), "文化节"),
         }  # fmt: skip
         assert harvest(url, prefix, None) == {**first, **later}

@@ -152,7 +152,7 @@ def test_of_what_was_closed_again_only_the_header_is_left(lantai: Lantai, tmp_pa
     for word in ("题名之07", "07-开幕式", digest(PHOTOS[6])):
         assert word not in text
     with serving(lantai) as url:
-        root = fetched(url, f"verb=ListMetadataFormats&identifier=oai:lantai.invalid:{id[9:]}")
+        root = fetched(url, f"verb=ListMetadataFormats&identifier=oai:{lantai.namespace}:{id[9:]}")
     assert [one.text for one in root.iter(f"{OAI}metadataPrefix")] == [*FORMATS]
 
 
@@ -288,7 +288,7 @@ def test_a_package_brings_a_format(lantai: Lantai, tmp_path: Path, monkeypatch: 
         url = said["url"]
         root = fetched(url, "verb=ListMetadataFormats")
         assert [one.text for one in root.iter(f"{OAI}metadataPrefix")] == [*FORMATS, "box"]
-        ask = f"verb=GetRecord&metadataPrefix=box&identifier=oai:lantai.invalid:{ids[0][9:]}"
+        ask = f"verb=GetRecord&metadataPrefix=box&identifier=oai:{lantai.namespace}:{ids[0][9:]}"
         with urlopen(f"{url}?{ask}") as answer:
             (box,) = etree.fromstring(answer.read()).iter("{urn:example:box}box")
         assert [one.text for one in box] == ["甲 <&>", "甲 <&>.txt"]
