@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import tempfile
 import time
@@ -383,14 +384,19 @@ class Archive:
         )  # fmt: skip
 
     def cast(self, crosswalk: str, progress: Progress) -> None:
-        """From a second that is to come on, all records are given to harvesters in the way of that version, with new
-        datestamps, if it is another than until now. Interrupted, it goes on when it is called again.
+        """From a second that is to come on, all records are given to harvesters in the way of that version, and under
+        the name and address of the settings, with new datestamps, if either is another than until now. Interrupted, it
+        goes on when it is called again.
         """
-        exposures = self.catalog.exposures
-        if exposures.crosswalk() != crosswalk:
+        exposures, known = self.catalog.exposures, self.catalog.exposures.crosswalk()
+        named = legible(self.settings.archive.name), self.settings.oai.base_url
+        version = f"{crosswalk or 1} {hashlib.sha256(repr(named).encode()).hexdigest()[:16]}"
+        if known is None and (not crosswalk or not exposures.has_answered()):
+            self.entries.adopt(version, 0)  # nobody was given anything in another way
+        elif known != version:
             count = exposures.size(Selection(0, 2**62, ""), 2**61) or 0
             ahead = _AHEAD + timedelta(seconds=count // _CAST_A_SECOND)
-            self.entries.adopt(crosswalk, ceil((self._now() + ahead).timestamp()))
+            self.entries.adopt(version, ceil((self._now() + ahead).timestamp()))
         while told := exposures.cast(_TOGETHER):
             progress(told, 0)
         self.entries.expose()

@@ -304,7 +304,7 @@ class Entries:
                 self.add(tuple)
 
     def adopt(self, version: str, since: int) -> None:
-        """All that harvesters see is given in the way of that version from then on (seconds since 1970, to come)."""
+        """All that harvesters see is given in the way of that version since then (a second to come; 0: always)."""
         state = {"records": {}, "crosswalk": {"version": version, "since": since}}
         self.add(lambda: [self._entry("exposure", f"urn:uuid:{self._archive}", state, at=self._now())])
 

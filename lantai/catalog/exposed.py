@@ -29,7 +29,7 @@ _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
 _COLUMNS = "e.record, e.since, e.live, e.files, e.above, e.sets, e.content"
 _ONE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record = :record AND {_HOLDS}"
 _THESE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record IN (SELECT value FROM json_each(:records)) AND {_HOLDS}"
-_KEPT = "LEFT JOIN renderings r ON r.prefix = :prefix AND r.since = e.since AND r.record = e.record"
+_KEPT = "LEFT JOIN renderings r ON r.prefix = :kept AND r.since = e.since AND r.record = e.record"
 _BEYOND = "(e.since, e.record) > (:since, :record) AND e.since <= :last"
 """With a bound of since alone beside it, SQLite would walk through all of one second."""
 _ALL = f"exposures e {_KEPT} WHERE {_BEYOND} AND {_HOLDS} ORDER BY e.since, e.record LIMIT :limit"
@@ -136,16 +136,16 @@ class Exposures:
             return next(_exposed(connection, rows, described=described, files=files), None)
 
     def page(
-        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str, files: bool,
-        make: Callable[[Exposed], tuple[bytes, str]],
+        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, kept: str, described: bool,
+        files: bool, make: Callable[[Exposed], tuple[bytes, str]],
     ) -> tuple[list[tuple[str, int, bytes]], bool]:  # fmt: skip
-        """(record, datestamp, what is given of it in the format of that prefix), beyond after: at most limit, and fewer
-        where much is given of them, but one at least; and whether there are more.
+        """(record, datestamp, what is given of it), beyond after: at most limit, and fewer where much is given of them,
+        but one at least; and whether there are more.
 
-        What was not given before is made: of make come the bytes, and the digest that receipts have. prefix "": of
-        headers, for which nothing is described.
+        What was not given before is made: of make come the bytes, and the digest that receipts have. kept: under which
+        name what is given is kept; described: not of headers alone.
         """
-        values = _values(part, at, after, limit + 1) | {"prefix": prefix}
+        values = _values(part, at, after, limit + 1) | {"kept": kept}
         asked = f"SELECT e.record, e.since, r.xml FROM {_OF_SET if part.spec else _ALL}"
         rows = self._database.rows(asked, values)
         made: dict[str, tuple[bytes, str, str, int, str]] = {}
@@ -153,10 +153,10 @@ class Exposures:
             with self._database.reading() as connection:
                 rows = list(connection.exec_driver_sql(asked, values))  # of the same snapshot as what they are made of
                 lacking = [record for record, _since, xml in rows[:limit] if xml is None]
-                made.update(_made(connection, lacking, at, bool(prefix), files, make))
-            if kept := [(prefix, *one) for one in made.values() if len(one[0]) <= _LARGE]:
+                made.update(_made(connection, lacking, at, described, files, make))
+            if rows_kept := [(kept, *one) for one in made.values() if len(one[0]) <= _LARGE]:
                 with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
-                    connection.exec_driver_sql(_KEEP, kept)
+                    connection.exec_driver_sql(_KEEP, rows_kept)
         found: list[tuple[str, int, bytes]] = []
         octets = 0
         for record, since, xml in rows[:limit]:
@@ -166,13 +166,13 @@ class Exposures:
             octets += len(found[-1][2])
         return found, len(found) < len(rows)
 
-    def given(self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str) -> Given | None:
+    def given(self, part: Selection, *, at: int, after: tuple[int, str], limit: int, kept: str) -> Given | None:
         """As page, where all of it was given before and is not too much, in one piece: the database joins it, which
         takes a fraction of the time. None: it was not.
         """
-        beyond = _values(part, at, after, limit) | {"prefix": prefix}
-        [(count, kept, octets, body)] = self._database.rows(_GIVEN_SET if part.spec else _GIVEN, beyond)
-        if kept < count or (octets or 0) > _MANY:
+        beyond = _values(part, at, after, limit) | {"kept": kept}
+        [(count, known, octets, body)] = self._database.rows(_GIVEN_SET if part.spec else _GIVEN, beyond)
+        if known < count or (octets or 0) > _MANY:
             return None
         if not count:
             return Given(b"", 0, None, more=False)
@@ -181,11 +181,11 @@ class Exposures:
         return Given(body, count, last, more=bool(more))
 
     def digests(
-        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, prefix: str
+        self, part: Selection, *, at: int, after: tuple[int, str], limit: int, kept: str
     ) -> list[tuple[str, int, bool, str | None]]:  # fmt: skip
         """(record, datestamp, whether it is live, the digest of what was given of it), beyond after."""
         asked = f"SELECT e.record, e.since, e.live, r.digest FROM {_OF_SET if part.spec else _ALL}"
-        return self._database.rows(asked, _values(part, at, after, limit) | {"prefix": prefix})
+        return self._database.rows(asked, _values(part, at, after, limit) | {"kept": kept})
 
     def size(self, part: Selection, at: int) -> int | None:
         """How many there are. None: that would cost as much as the list."""
@@ -196,21 +196,26 @@ class Exposures:
             self.keep(part.spec, "", at, found, found.anew)
         return size
 
-    def counted(self, spec: str, prefix: str, at: int) -> Counted:
+    def counted(self, spec: str, kept: str, at: int) -> Counted:
         """See days.counted."""
         with self._database.reading() as connection:
-            return days.counted(connection, spec, prefix, at)
+            return days.counted(connection, spec, kept, at)
 
-    def keep(self, spec: str, prefix: str, at: int, found: Counted, told: Sequence[Day]) -> None:
+    def keep(self, spec: str, kept: str, at: int, found: Counted, told: Sequence[Day]) -> None:
         """See days.keep; where another process writes just now, it is not kept."""
         with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
-            days.keep(connection, spec, prefix, at, found, told)
+            days.keep(connection, spec, kept, at, found, told)
 
-    def crosswalk(self) -> str:
-        """The version that was adopted last; "": none was."""
+    def crosswalk(self) -> str | None:
+        """The version that was adopted last; None: none was."""
         with self._database.reading() as connection:
             adopted = exposures.crosswalks(connection)
-        return adopted[-1][1] if adopted else ""
+        return adopted[-1][1] if adopted else None
+
+    def has_answered(self) -> bool:
+        """Whether anybody was given anything."""
+        with self._database.reading() as connection:
+            return exposures.served(connection) > 0
 
     def cast(self, limit: int) -> int:
         """See exposures.cast. One transaction: who is interrupted goes on with the next."""
@@ -219,15 +224,16 @@ class Exposures:
             return exposures.cast(connection, limit)
 
     def begin(self, way: str) -> None:
-        """What was given is given again only if it was made in the same way: by the same program, with the same names
-        and addresses.
+        """What was given in another way is given up: names under which it is kept end in a space and way. Who still
+        gives it so keeps it anew.
         """
         with self._database.reading() as connection:
             if connection.exec_driver_sql("SELECT value FROM state WHERE name = ?", (_WAY,)).scalar() == way:
                 return
         with self._database.writing() as connection:
-            connection.exec_driver_sql("DELETE FROM renderings")
-            connection.exec_driver_sql("DELETE FROM exposure_days WHERE prefix <> ''")
+            for table in ("renderings", "exposure_days"):
+                others = f"DELETE FROM {table} WHERE prefix <> '' AND substr(prefix, instr(prefix, ' ') + 1) <> ?"
+                connection.exec_driver_sql(others, (way,))
             connection.exec_driver_sql(
                 "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (_WAY, way),

@@ -158,13 +158,13 @@ def _told(record: str, known: _Known, applied: Applied | None, content: Content 
     """content: while it is in its package."""
     found: list[Span] = []
     sets = content.sets({record}) if content else ""
-    lines, cast = _lines_above(record, known), [since for since, _version in known.crosswalks]
+    lines, cast = _lines_above(record, known), [since for since, _version in known.crosswalks if since]
     for one, above in _beside(_spans(record, known, applied), lines, cast):
         said = ""
         if one.live and content:
             sets = content.sets({record, *above})
             files, over = content.files if one.files else "", [[id, *known.told[id]] for id in above]
-            cast_by = [version for since, version in known.crosswalks if since <= one.since]
+            cast_by = [version for since, version in known.crosswalks if 0 < since <= one.since]
             said = digest([content.told, files, over, *cast_by])
         elif (kept := _kept(applied, one)) is not None:
             sets = kept
@@ -252,7 +252,7 @@ def serve(connection: Connection, until: int) -> None:
 
 
 def crosswalks(connection: Connection) -> list[tuple[int, str]]:
-    """From when on each holds that was adopted, in seconds since 1970, and its version."""
+    """From when on each holds that was adopted, in seconds since 1970, and its version. 0: from the beginning on."""
     rows = connection.exec_driver_sql("SELECT since, version FROM crosswalks ORDER BY since, version")
     return [(since, version) for since, version in rows]
 

@@ -83,7 +83,8 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
                 pen.then(NAMED, record=record, part=part, since=since)
             if crosswalk := entry.state.get("crosswalk"):
                 pen.then(ADOPT, version=crosswalk["version"], since=crosswalk["since"])
-                pen.then(CAST_ANEW, last="")
+                if crosswalk["since"]:
+                    pen.then(CAST_ANEW, last="")
             for name, at in entry.state.get("gathered", {}).items():
                 source, _slash, number = name.rpartition("/")
                 told = {"source": source, "number": int(number or 0), "at": at}

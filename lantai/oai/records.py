@@ -34,17 +34,20 @@ class Harvest:
         self._exposures, self._others = catalog.exposures, catalog.remote
         self._repository = repository
         self._formats = formats
+        # By the same program, with the same names and addresses: what was given in another way is not given again.
+        schemas = sorted((one.prefix, one.schema) for one in formats.values())
+        way = (version("lantai-archive"), repository, schemas)
+        self._way = hashlib.sha256(repr(way).encode()).hexdigest()[:16]
+
+    def _kept(self, prefix: str | None) -> str:
+        """What is kept of what was given in that format, and in this way, is called."""
+        return f"{prefix or ''} {self._way}"
 
     def begin(self) -> None:
-        """What was given is kept only while it would be given in the same way, and what was harvested from others gets
-        no datestamp from before it was shown on: call it before any answer.
+        """What was given in another way is given up, and what was harvested from others gets no datestamp from before
+        it was shown on: call it before any answer.
         """
-        way = (
-            version("lantai-archive"),
-            self._repository,
-            sorted((one.prefix, one.schema) for one in self._formats.values()),
-        )
-        self._exposures.begin(hashlib.sha256(repr(way).encode()).hexdigest())
+        self._exposures.begin(self._way)
         self._others.show_on(is_shown=self._repository.union)
 
     def now(self, clock: datetime) -> int:
@@ -67,11 +70,12 @@ class Harvest:
 
         part, after = _part(wanted), after or (-1, "")
         alone = not self._repository.union or wanted.spec is not None
-        if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, prefix=prefix or "")):
+        if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, kept=self._kept(prefix))):
             return Page(given.body, given.count, given.last, given.more)
         files = form is not None and form.files
         found, more = self._exposures.page(
-            part, at=at, after=after, limit=limit, prefix=prefix or "", files=files, make=make
+            part, at=at, after=after, limit=limit, kept=self._kept(prefix), described=prefix is not None, files=files,
+            make=make,
         )  # fmt: skip
         own = _Stream([((since, id), given) for id, since, given in found], more)
         if alone:
@@ -103,7 +107,7 @@ class Harvest:
         return [Set(spec, _name(spec, title), "") for spec, title in self._exposures.sets(at, after, limit)]
 
     def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
-        found = self._exposures.counted(spec, prefix, at)
+        found = self._exposures.counted(spec, self._kept(prefix), at)
         known, last = {one.day: one for one in found.days}, _ALWAYS if last >= at else last
         told, left = list[tuple[int, int, str]](), [_MADE_AT_ONCE]
         try:
@@ -122,13 +126,13 @@ class Harvest:
         finally:
             kept = set(found.days) - set(found.anew) if found.was_known else set()
             if anew := set(known.values()) - kept:
-                self._exposures.keep(spec, prefix, at, found, sorted(anew, key=lambda one: one.day))
+                self._exposures.keep(spec, self._kept(prefix), at, found, sorted(anew, key=lambda one: one.day))
         return told
 
     def _root(self, prefix: str, part: Selection, at: int, left: list[int]) -> Root:
         """left: of how many records more what is given may be made for it."""
         root, after = Root(), (-1, "")
-        while rows := self._exposures.digests(part, at=at, after=after, limit=_ROWS, prefix=prefix):
+        while rows := self._exposures.digests(part, at=at, after=after, limit=_ROWS, kept=self._kept(prefix)):
             lacking = [row[0] for row in rows if row[2] and row[3] is None]
             made = self._made(prefix, part, at, after, rows[-1][:2], left) if lacking else {}
             for id, since, live, known in rows:
@@ -155,7 +159,14 @@ class Harvest:
                 raise NotYet
             before = len(found)
             page, _more = self._exposures.page(
-                part, at=at, after=after, limit=_ROWS, prefix=prefix, files=form.files, make=make
+                part,
+                at=at,
+                after=after,
+                limit=_ROWS,
+                kept=self._kept(prefix),
+                described=True,
+                files=form.files,
+                make=make,
             )
             left[0] -= len(found) - before
             if not page:

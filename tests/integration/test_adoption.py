@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 from lxml import etree
 
 from lantai.archive import Archive
-from lantai.oai import NotYet, records
+from lantai.oai import NotYet, Wanted, records
 from lantai.oai.formats import FORMATS, Format, crosswalk
 from lantai.oai.protocol import respond
 from lantai.oai.receipt import BadReceipt, attested
@@ -87,7 +88,7 @@ def test_another_way_of_giving_records_is_adopted_for_a_second_to_come(lantai: L
         archive.cast("2", lambda records, _octets: told.append(records))
         [(since, version)] = [(one["since"], one["version"]) for one in _crosswalks(lantai)]
     assert sum(told) == 3
-    assert version == "2"
+    assert version.startswith("2 ")
     assert since > now.timestamp()
     assert stamps(lantai, now) == before
     adopted = datetime.fromtimestamp(since, UTC)
@@ -100,7 +101,7 @@ def test_another_way_of_giving_records_is_adopted_for_a_second_to_come(lantai: L
     }
     assert not any(name.endswith(closed[9:]) for name in after)
     entries = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "exposure"]
-    assert entries[-1]["state"]["crosswalk"] == {"version": "2", "since": since}
+    assert entries[-1]["state"]["crosswalk"] == {"version": version, "since": since}
     assert lantai("journal", "verify").code == 0
     as_it_was = rows(lantai)
     (lantai.folder / "catalog.db").unlink()
@@ -118,6 +119,7 @@ def test_an_adoption_that_was_cut_short_is_gone_on_with(
     lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(lantai, tmp_path)
+    answer(lantai, verb="Identify")
     monkeypatch.setattr("lantai.archive._TOGETHER", 1)
 
     class Cut(BaseException): ...
@@ -178,17 +180,60 @@ def test_what_is_large_is_given_and_not_kept(lantai: Lantai, tmp_path: Path, mon
 
 
 def test_what_was_given_under_another_name_is_made_again(lantai: Lantai, tmp_path: Path) -> None:
+    """Two servers under two addresses at once: neither gives what the other made."""
     some(lantai, tmp_path)
-    answer(lantai, verb="ListRecords", metadataPrefix="mets")
-    with harvest(lantai) as (_archive, one):
-        one.begin()
-        assert _kept(lantai) == 0
-    answer(lantai, verb="ListRecords", metadataPrefix="mets")
     with harvest(lantai) as (archive, one):
+        other = Harvest(archive.catalog, archive.repository("http://elsewhere/oai"))
+
+        def given(by: Harvest) -> str:
+            found = by.items(Wanted(prefix="mets"), 2**33, None, 10, "mets", lambda item: item.metadata.encode())
+            return found.rows.decode()
+
         one.begin()
-        assert _kept(lantai) == 3
-        Harvest(archive.catalog, archive.repository("http://elsewhere/oai")).begin()
+        assert "http://localhost/oai" in given(one)
+        other.begin()
         assert _kept(lantai) == 0
+        for _time in range(2):
+            assert "http://localhost/oai" not in given(other)
+            assert "http://elsewhere/oai" not in given(one)
+        assert _kept(lantai) == 6
+        other.begin()
+        assert _kept(lantai) == 6
+
+
+def _named(lantai: Lantai, name: str, address: str) -> None:
+    settings = lantai.folder / "lantai.toml"
+    text = re.sub(r"(?m)^name = .*$", f'name = "{name}"', settings.read_text("utf-8"), count=1)
+    settings.write_text(re.sub(r"(?m)^#? ?base_url = .*$", f'base_url = "{address}"', text), "utf-8")
+
+
+def test_another_name_or_address_of_the_archive_is_another_way(lantai: Lantai, tmp_path: Path) -> None:
+    """What was seen is seen with it, in ead3 for one; what was never given to anybody gets no datestamp from it."""
+
+    def cast() -> int:
+        told: list[int] = []
+        with harvest(lantai) as (archive, _harvest):
+            archive.cast("", lambda records, _octets: told.append(records))
+        return sum(told)
+
+    some(lantai, tmp_path)
+    assert cast() == 0
+    assert [one["since"] for one in _crosswalks(lantai)] == [0]
+    time.sleep(2.1)
+    before = stamps(lantai, datetime.now(UTC).replace(microsecond=0))
+    assert cast() == 0
+    for name, address in (("云岭市档案馆", "http://a.example.org/oai"), ("云岭市档案馆", "http://b.example.org/oai")):
+        _named(lantai, name, address)
+        assert cast() == 3
+        assert cast() == 0
+        since = _crosswalks(lantai)[-1]["since"]
+        after = stamps(lantai, datetime.fromtimestamp(since + 1, UTC))
+        assert {at(stamp).timestamp() for stamp in after.values()} == {since}
+        assert after.keys() == before.keys()
+    as_it_was = rows(lantai)
+    (lantai.folder / "catalog.db").unlink()
+    assert lantai("rebuild").code == 0
+    assert rows(lantai) == as_it_was
 
 
 @pytest.mark.parametrize("change", ["description", "closed"])

@@ -44,7 +44,7 @@ def seen(lantai: Lantai, record: RecordId, at: int = LATER) -> Exposed | None:
 def listed(lantai: Lantai, *, spec: str | None = None, at: int = LATER) -> list[tuple[str, int, bool]]:
     with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
         part = Selection(0, at, spec or "")
-        some = catalog.exposures.digests(part, at=at, after=(-1, ""), limit=1000, prefix="")
+        some = catalog.exposures.digests(part, at=at, after=(-1, ""), limit=1000, kept="")
         return [(record, since, bool(live)) for record, since, live, _digest in some]
 
 
