@@ -207,8 +207,11 @@ def _named(lantai: Lantai, name: str, address: str) -> None:
     settings.write_text(re.sub(r"(?m)^#? ?base_url = .*$", f'base_url = "{address}"', text), "utf-8")
 
 
-def test_another_name_or_address_of_the_archive_is_another_way(lantai: Lantai, tmp_path: Path) -> None:
+def test_another_name_or_address_of_the_archive_is_another_way(
+    lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was seen is seen with it, in ead3 for one; what was never given to anybody gets no datestamp from it."""
+    monkeypatch.setattr("lantai.archive._AHEAD", timedelta(seconds=3))
 
     def cast() -> int:
         told: list[int] = []
