@@ -57,6 +57,16 @@ _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\s<>\"{}|\\^`\[\]#%]|%[0
 """What OAI-PMH.xsd takes for an identifier: a URI, or an IRI, without a fragment."""
 
 
+_GONE = (
+    "UPDATE remote_records SET live = 0, title = '', metadata = '', about = '', namespace = '',"
+    " datestamp = :datestamp, part = :part, since = :since WHERE source = :source AND identifier = :identifier"
+    " AND prefix <> :prefix AND live AND datestamp <= :datestamp RETURNING key"
+)
+"""What its source says is deleted is so in every format that was harvested before: what became of it there is not known
+before the next harvest, and what was withdrawn is not shown on until then.
+"""
+
+
 def apply(connection: Connection, part: Gathered, seal: str) -> None:
     """See Writing.gather."""
     known = heads(connection).get(part.source, (0, ""))[0]
@@ -73,23 +83,22 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
     since = _since(connection, part)
     for record in part.records:
         title, body = said(record.metadata) if record.live else ("", ())
-        key = connection.exec_driver_sql(
-            _RECORD,
-            {
-                "source": part.source, "prefix": part.asked.prefix, "identifier": record.identifier,
-                "datestamp": record.datestamp, "live": record.live, "sets": json.dumps(record.sets), "title": title,
-                "metadata": record.metadata, "about": json.dumps(record.about, ensure_ascii=False) if record.about
-                else "", "part": part.number, "namespace": _namespace(record.metadata) if record.live else "",
-                "hops": _hops(record.about) if record.live else _UNTOLD,
-                "since": since if _IDENTIFIER.fullmatch(record.identifier) else None,
-            },
-        ).scalar_one()  # fmt: skip
-        connection.exec_driver_sql("DELETE FROM remote_words WHERE rowid = ?", (key,))
+        told = {
+            "source": part.source, "prefix": part.asked.prefix, "identifier": record.identifier,
+            "datestamp": record.datestamp, "live": record.live, "sets": json.dumps(record.sets), "title": title,
+            "metadata": record.metadata, "about": json.dumps(record.about, ensure_ascii=False) if record.about
+            else "", "part": part.number, "namespace": _namespace(record.metadata) if record.live else "",
+            "hops": _hops(record.about) if record.live else _UNTOLD,
+            "since": since if _IDENTIFIER.fullmatch(record.identifier) else None,
+        }  # fmt: skip
+        key = connection.exec_driver_sql(_RECORD, told).scalar_one()
+        gone = [] if record.live else connection.exec_driver_sql(_GONE, _of(_GONE, told)).scalars().all()
+        connection.exec_driver_sql("DELETE FROM remote_words WHERE rowid = ?", [(one,) for one in (key, *gone)])
         if record.live:
             _index(connection, key, title, body)
     if part.asked.until is None:  # else it was a look at some days once more
-        told = _ENDED if part.token is None else _GOES_ON
-        connection.exec_driver_sql(told, _of(told, values))
+        going = _ENDED if part.token is None else _GOES_ON
+        connection.exec_driver_sql(going, _of(going, values))
 
 
 def _since(connection: Connection, part: Gathered) -> int:

@@ -305,6 +305,30 @@ def test_what_no_store_has_whole_of_a_harvest_is_told(lantai: Lantai, second: Pa
     assert kept(second) == before
 
 
+def test_what_its_source_deleted_is_deleted_in_all_formats(tmp_path: Path) -> None:
+    """Whichever of them is harvested first afterwards."""
+    county, ids = archive(tmp_path, "county", ["甲案", "乙案"])
+    city, _ids = archive(tmp_path, "city", [])
+    with running(county) as (_county, said):
+        time.sleep(1.1)
+        for prefix in ("oai_dc", "ead3"):
+            assert city("harvest", said["url"], "--prefix", prefix, "--json").object["live"] == 2
+        assert county("withdraw", ids[0], "--reason", "x").code == 0
+        time.sleep(1.1)
+        assert city("harvest", said["url"], "--json").object["deleted"] == 1
+        assert "甲案" not in city("search", "甲案").out
+        with sqlite3.connect(city.folder / "catalog.db") as catalog:
+            asked = "SELECT prefix, live FROM remote_records WHERE identifier LIKE '%' || ? ORDER BY 1"
+            assert catalog.execute(asked, (ids[0][9:],)).fetchall() == [("ead3", 0), ("oai_dc", 0)]
+        before = held(city)
+        assert city("rebuild").code == 0
+        assert held(city) == before
+        assert county("withdraw", ids[0], "--undo", "--reason", "x").code == 0
+        time.sleep(1.1)
+        assert city("harvest", said["url"], "--prefix", "ead3", "--verify", "--json").code == 0
+        assert "甲案" in city("search", "甲案").out
+
+
 # -- servers that mean harm, or are broken
 
 
