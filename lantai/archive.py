@@ -72,7 +72,9 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """missing: the required stores that lack the new version; warnings: why, and of the others too."""
+    """missing: the required stores that lack the new version; warnings: of what was taken in, and why a store lacks it,
+    be it required or not.
+    """
 
     version: int
     missing: tuple[str, ...]
@@ -159,7 +161,7 @@ class Archive:
         """The next version of package, in every store."""
         self.settle()
         with self.scratch() as scratch:
-            number = update(
+            number, warnings = update(
                 package,
                 change,
                 reason=legible(reason),
@@ -171,7 +173,8 @@ class Archive:
                 progress=progress,
             )
         self.entries.expose()
-        return Updated(number, *self._copies.spread(package))
+        missing, why = self._copies.spread(package)
+        return Updated(number, missing, (*warnings, *why))
 
     @cached_property
     def _identifier(self) -> Identifier:
