@@ -382,7 +382,7 @@ class Archive:
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
             namespace=identity.namespace, archive=identity.archive, earliest=identity.created, friends=oai.friends,
             brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
-            union=oai.union,
+            union=oai.union, language=settings.archive.language or "en",
         )  # fmt: skip
 
     def cast(self, crosswalk: str, progress: Progress) -> None:
