@@ -73,7 +73,9 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """missing: the required stores that lack the new version; warnings: why, and of the others too."""
+    """missing: the required stores that lack the new version; warnings: of what was taken in, and why a store lacks it,
+    be it required or not.
+    """
 
     version: int
     missing: tuple[str, ...]
@@ -160,7 +162,7 @@ class Archive:
         """The next version of package, in every store."""
         self.settle()
         with self.scratch() as scratch:
-            number = update(
+            number, warnings = update(
                 package,
                 change,
                 reason=legible(reason),
@@ -172,7 +174,8 @@ class Archive:
                 progress=progress,
             )
         self.entries.expose()
-        return Updated(number, *self._copies.spread(package))
+        missing, why = self._copies.spread(package)
+        return Updated(number, missing, (*warnings, *why))
 
     @cached_property
     def _identifier(self) -> Identifier:
@@ -380,7 +383,7 @@ class Archive:
             admin_emails=settings.archive.admin_emails or (f"admin@{identity.namespace}",),
             namespace=identity.namespace, archive=identity.archive, earliest=identity.created, friends=oai.friends,
             brand=Brand(oai.brand_url, oai.brand_link or "", legible(oai.brand_title)) if oai.brand_url else None,
-            union=oai.union,
+            union=oai.union, language=settings.archive.language or "en",
         )  # fmt: skip
 
     def cast(self, crosswalk: str, progress: Progress) -> None:

@@ -68,7 +68,10 @@ def _require_words(namespace: str, timezone: str) -> None:
         raise UsageError(
             _("this is no domain name that OAI identifiers can carry"),
             subject=namespace,
-            remedy=_("Name one as archive.example.org: ASCII letters, digits and hyphens, at least one dot."),
+            remedy=_(
+                "Name one as archive.example.org: ASCII letters, digits and hyphens, at least one dot. OAI identifiers"
+                " want a letter at the beginning and after each dot; a digit there is not allowed."
+            ),
         )
     try:
         ZoneInfo(timezone)

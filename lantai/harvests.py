@@ -309,6 +309,9 @@ class Harvests:
 
 def _warnings(done: Harvested, about: About, before: int, namespace: str) -> Iterator[Finding]:
     """before: how many records were live."""
+    if done.asked.spec and not (done.received or done.asked.since or done.resumed):
+        # Of what changed since then there may be nothing; a set that has nothing at all is perhaps misspelt.
+        yield Finding.of("harvest-nothing", done.source, set=done.asked.spec)
     if done.own:
         yield Finding.of("harvest-own", namespace, count=done.own)
     if done.gone * 2 > before:

@@ -83,6 +83,11 @@ def N_(message: str) -> str:
     return message
 
 
+def said(message: str, language: str) -> str:
+    """A text that N_ marked, in that language whatever the one in use."""
+    return gettext.translation(DOMAIN, _locales, [language], fallback=True).gettext(message)
+
+
 def ngettext(one: str, many: str, number: int) -> str:
     return _translation[0].ngettext(one, many, number)
 

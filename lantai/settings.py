@@ -35,7 +35,13 @@ class ArchiveSettings(_Table):
     language: Literal["zh", "en"] | None = None
 
 
-Days = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}d$")]
+def _days(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}d", text):
+        raise ValueError("a number of days, such as 7d")
+    return text
+
+
+Days = Annotated[str, AfterValidator(_days)]
 
 
 def days(value: str) -> timedelta:

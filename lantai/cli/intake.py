@@ -284,6 +284,7 @@ def update(
             {
                 "package": id, "status": "pending" if done.missing else "stored", "version": done.version,
                 "files": row.files, "bytes": row.bytes,
+                "warnings": [shapes.finding(one) for one in done.warnings],
                 **({"missing": list(done.missing)} if done.missing else {}),
             }
         )  # fmt: skip

@@ -89,6 +89,8 @@ def describe(
         units[unit.path] = unit
         if unit.path and (code := record.description.first(REFERENCE_CODE)):
             codes.setdefault(code, unit)
+    if title and ILLEGAL.search(title):
+        findings.append(Finding.of("title-characters", submission))
     _join(sheets, units, codes, lambda name: _found(name, find, (submission, top_folder)), findings)
     root = units[""]
     _entitle(root, title, top_folder or submission)

@@ -341,7 +341,7 @@ def _described(name: str, rows: _Rows, findings: list[Finding]) -> Iterator[Row]
             unnamed += not seen
             yield Row(filename if normal(filename) else "", level, tuple(elements), number)
     if altered:
-        findings.append(Finding.of("sheet-characters", name, rows=", ".join(altered)))
+        findings.append(Finding.of("sheet-characters", name, rows=", ".join(dict.fromkeys(altered))))
     for value in dict.fromkeys(unknown):
         findings.append(Finding.of("sheet-level-unknown", name, value=value))
     if unnamed > 1 and not named:

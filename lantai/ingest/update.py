@@ -58,8 +58,8 @@ def update(
     scribe: Scribe,
     scratch: Path,
     progress: Progress,
-) -> int:
-    """Store the next version of package; its number.
+) -> tuple[int, tuple[Finding, ...]]:
+    """Store the next version of package; its number, and warnings.
 
     Raises NotFound for a package or path that is not there, Rejected, Damaged, Exists if another writer was first,
     UsageError if nothing is to change.
@@ -86,7 +86,7 @@ def update(
             )  # fmt: skip
             worksheet.note(*described.findings)
             worksheet.refuse_empty()
-            worksheet.require_clean()
+            warnings = worksheet.require_clean()
 
             _keep_payload(draft, worksheet)
             _keep_documents(draft, base, new=change.touches_files)
@@ -101,7 +101,7 @@ def update(
             if change.touches_files:
                 write_original(draft, account, worksheet.files, worksheet.empty_folders())
             close(draft, account, catalog, worksheet.files, reason)
-            return draft.number
+            return draft.number, warnings
 
 
 def _require_newest(package: PackageId, head: int, root: Root, catalog: Catalog) -> None:

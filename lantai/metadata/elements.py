@@ -159,6 +159,11 @@ def level_name(level: Level, language: str) -> str:
     return next(row[language] for row in _table("levels.csv") if row["level"] == level)
 
 
+def type_name(type: str, language: str) -> str:
+    """How a person reads a term of the DCMI Type Vocabulary, folded; another is its own name. language is en or zh."""
+    return next((row[language] for row in _table("types.csv") if row["type"] == type), type)
+
+
 def canonical(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Known terms in the table's order, then other terms as they first appear; within a term, as given."""
     given = tuple(elements)

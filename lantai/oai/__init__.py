@@ -1,9 +1,9 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
 protocol: an answer to a request, as a pure function of arguments, records and time; formats: in which records are
-given; plugins: those that others bring; records: what the catalogue has, rendered; provenance: where what is shown on
-came from; tokens: where a list goes on; key: what signs them; provider: the same over HTTP; limit: how much one client
-may ask for; page: what a browser is shown; server: the processes that answer.
+given; plugins: those that others bring; records: what the catalogue has, rendered; sets: what those are called;
+provenance: where what is shown on came from; tokens: where a list goes on; key: what signs them; provider: the same
+over HTTP; limit: how much one client may ask for; page: what a browser is shown; server: the processes that answer.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Brand:
 class Repository:
     """What Identify says. namespace: of oai-identifiers, a domain name; archive: its uuid, which tokens are bound to;
     earliest: the archive's first second, which every archive has and which tells nothing; friends: base URLs of other
-    repositories; union: records of other archives are shown on.
+    repositories; union: records of other archives are shown on; language: in which sets are named, en or zh.
     """
 
     name: str
@@ -152,6 +152,7 @@ class Repository:
     friends: tuple[str, ...] = ()
     brand: Brand | None = None
     union: bool = False
+    language: str = "en"
 
     def identifier(self, record: RecordId) -> str:
         """Section 2.4, as oai-identifier has it."""

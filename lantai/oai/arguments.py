@@ -124,6 +124,11 @@ def second(text: str | None, *, end: bool = False) -> int | None:
     return first + 86_399 if end and len(text) == _DAY else first
 
 
+def is_set(spec: str) -> bool:
+    """Whether it may be the setSpec of a set, be there such a set or not."""
+    return _SYNTAX["set"].fullmatch(spec) is not None
+
+
 def _quoted(words: Iterable[str]) -> str:
     """Of thousands only some, of long ones the beginning: an answer must not cost more than the question."""
     words = sorted(words)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from lxml import etree
 
 from . import Records
-from .arguments import second
+from .arguments import is_set, second
 
 
 def leaf(identifier: str, datestamp: str, *, live: bool, metadata: str) -> bytes:
@@ -79,6 +79,8 @@ def attested(
     prefix, spec, until = given.get("metadataPrefix"), given.get("set"), given.get("until")
     if prefix not in formats or prefix is None:
         raise BadReceipt("There is no format of this metadataPrefix.")
+    if spec is not None and not is_set(spec):
+        raise BadReceipt("Not a valid set.")
     last = second(until, end=True)
     if until is not None and last is None:
         raise BadReceipt("until must be a date YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ.")

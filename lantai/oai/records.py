@@ -17,6 +17,7 @@ from . import Item, NotYet, Origin, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 from .protocol import record
 from .receipt import Root, digest, leaf
+from .sets import named
 
 _ALWAYS = 2**62
 """A datestamp that is later than any."""
@@ -104,7 +105,19 @@ class Harvest:
         return None if self._repository.union else self._exposures.size(_part(wanted), at)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
-        return [Set(spec, _name(spec, title), "") for spec, title in self._exposures.sets(at, after, limit)]
+        titles = dict(self._exposures.sets(at, after, limit))
+        return [named(spec, self._path(spec, at, titles), self._repository.language) for spec in list(titles)]
+
+    def _path(self, spec: str, at: int, titles: dict[str, str | None]) -> Sequence[str]:
+        """What a set and those above it are called: by their titles where those are told, else as in the setSpec.
+        titles: of those known so far; gets what was looked up.
+        """
+        parts = spec.split(":")
+        for end in range(2, len(parts)):
+            above = ":".join(parts[:end])
+            if above not in titles:  # it was on an earlier page
+                titles[above] = dict(self._exposures.sets(at, _before(above), 1)).get(above)
+        return [titles[":".join(parts[:end])] or parts[end - 1] for end in range(2, len(parts) + 1)]
 
     def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
         found = self._exposures.counted(spec, self._kept(prefix), at)
@@ -217,5 +230,6 @@ def _part(wanted: Wanted) -> Selection:
     return Selection(wanted.since or 0, _ALWAYS if wanted.until is None else wanted.until, wanted.spec or "")
 
 
-def _name(spec: str, title: str | None) -> str:
-    return title or spec.rpartition(":")[2]
+def _before(spec: str) -> str:
+    """Later than every setSpec before it: DEL is later than all that may be in one."""
+    return f"{spec[:-1]}{chr(ord(spec[-1]) - 1)}\x7f"

@@ -352,6 +352,7 @@ def test_a_receipt_for_which_much_has_to_be_made_comes_later(
     [
         [], [("metadataPrefix", "none")], [("metadataPrefix", "oai_dc"), ("metadataPrefix", "oai_dc")],
         [("metadataPrefix", "oai_dc"), ("until", "2026-13-01")], [("metadataPrefix", "oai_dc"), ("verb", "Identify")],
+        *([("metadataPrefix", "oai_dc"), ("set", spec)] for spec in ("", "no pe", "level:", ":file", "级")),
     ],
 )  # fmt: skip
 def test_what_is_no_receipt_is_refused(lantai: Lantai, arguments: list[tuple[str, str]]) -> None:

@@ -247,6 +247,13 @@ def test_settings_that_are_no_toml_are_refused_with_the_line(lantai: Lantai) -> 
     assert "line 1" in done.error["what"]
 
 
+@pytest.mark.parametrize("domain", ["1abc.org", "archive.1abc.org"])
+def test_init_says_that_a_domain_name_may_not_begin_with_a_digit(tmp_path: Path, domain: str) -> None:
+    done = Lantai(tmp_path)("init", "new", "--identifier", domain, "--json")
+    assert (done.code, done.error["kind"], done.error["subject"]) == (2, "UsageError", domain)
+    assert "digit there is not allowed" in done.error["remedy"]
+
+
 def test_init_says_where_everything_lies(tmp_path: Path) -> None:
     done = Lantai(tmp_path)("init", "new", "--store", "elsewhere", "--timezone", "UTC", "--json")
     assert done.code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 import time
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from lantai.archive import Archive
 from lantai.catalog import Catalog, Exposed, Selection
 from lantai.errors import StoreUnavailable
 from lantai.model import RecordId
+from lantai.oai import Set
+from lantai.oai.records import Harvest
 from tests.integration.command import Lantai, folder
 
 LATER = 4_000_000_000
@@ -413,3 +417,41 @@ def test_a_rebuilt_catalogue_shows_the_same(lantai: Lantai, keep: Keep) -> None:
     assert len(before["exposures"]) > len(records)
     assert before["applied"]  # something was late
     rebuild(lantai)
+
+
+@pytest.mark.parametrize("size", [1, 2, 500])
+def test_sets_are_named_and_described_in_the_language_of_the_archive(lantai: Lantai, tmp_path: Path, size: int) -> None:
+    """A part of a fonds by the titles that are open, whatever page it is on."""
+    rows = (
+        "金秋,全宗,Z109,,云岭县\n公开,系列,A,,公开\n公开/深,子系列,B,,密层\n公开/深/底,子系列,C,,底层\n"
+        "公开/深/底/甲.txt,件,D,图像,甲\n"
+    )
+    files = folder(tmp_path / "金秋", {"metadata.csv": SHEET + rows, "公开/深/底/甲.txt": "1"})
+    lantai.stored(files, "--access", "open")
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(re.sub('^language = "en"', 'language = "zh"', settings.read_text("utf-8"), flags=re.M), "utf-8")
+    with Archive(lantai.folder, by="王芳") as archive:
+        here = archive.repository("http://localhost/oai")
+        records, found, after = Harvest(archive.catalog, here), list[Set](), ""
+        while page := records.sets(LATER, after, size):
+            found, after = [*found, *page], page[-1].spec
+    names = {one.spec: one.name for one in found}
+    assert names["fonds:Z109:A:B:C"] == "底层"
+    assert (names["level:item"], names["level:fonds"], names["type:image"]) == ("件", "全宗", "图像")
+    (told,) = [one.description for one in found if one.spec == "fonds:Z109:A:B:C"]
+    assert "云岭县 / 公开 / 密层 / 底层" in told
+    assert all(one.description for one in found)
+
+
+def test_the_title_of_what_is_closed_is_in_no_description_of_a_set(lantai: Lantai, tmp_path: Path) -> None:
+    """What was below it keeps its sets, which are then described by their setSpecs."""
+    _package, records = a_fonds(lantai, tmp_path)
+    answer_after(lantai, header(lantai, records["乙"])[0])
+    decided(lantai, records["云岭县"], "closed")
+    decided(lantai, records["密室"], "open")
+    with Archive(lantai.folder, by="王芳") as archive:
+        found = Harvest(archive.catalog, archive.repository("http://localhost/oai")).sets(LATER, "", 100)
+    told = {one.spec: (one.name, one.description) for one in found}
+    assert "云岭县" not in repr(told)
+    assert told["fonds:Z109"] == ("Z109", "All open records in Z109.")
+    assert told["fonds:Z109:A"] == ("A", "All open records in Z109 / A.")

@@ -127,6 +127,16 @@ def test_a_set_is_asked_for(lantai: Lantai) -> None:
     assert county.asked[1]["set"] == "type:image"
 
 
+def test_a_set_in_which_there_is_nothing_is_named(lantai: Lantai) -> None:
+    """At its first harvest: later there may be nothing new."""
+    with answering(County()) as url:
+        told = [harvested(lantai, url, *more)["warnings"] for more in (("--set", "nope"), ("--set", "nope"), ())]
+    assert [[one["code"] for one in warnings] for warnings in told] == [["harvest-nothing"], [], []]
+    assert "nope" in told[0][0]["message"]
+    with answering(County(FIVE)) as url:
+        assert harvested(lantai, url, "--set", "type:image")["warnings"] == []
+
+
 def test_a_rebuild_needs_no_other_archive(lantai: Lantai, second: Path) -> None:
     county = County(FIVE)
     with answering(county) as url:

@@ -569,6 +569,17 @@ def test_a_setting_that_is_out_of_range_is_named(lantai: Lantai, line: str) -> N
     assert f"oai.{name}" in done.error["what"]
 
 
+@pytest.mark.parametrize("time", ["1h", "0d", "7", "7 d", "٧d", "100000d"])
+def test_a_time_that_is_no_number_of_days_is_told_in_words(lantai: Lantai, time: str) -> None:
+    file = lantai.folder / "lantai.toml"
+    file.write_text(re.sub('token_ttl = "[^"]*"', f'token_ttl = "{time}"', file.read_text("utf-8")), "utf-8")
+    done = lantai("serve", "--json")
+    assert (done.code, done.error["kind"]) == (2, "UsageError")
+    assert "oai.token_ttl" in done.error["what"]
+    assert "a number of days, such as 7d" in done.error["what"]
+    assert "pattern" not in done.error["what"]
+
+
 @pytest.mark.parametrize("line", ['brand_link = "https://a.example.org/"', 'brand_title = "云岭"'])
 def test_a_link_and_a_title_without_an_icon_are_named(lantai: Lantai, line: str) -> None:
     with (lantai.folder / "lantai.toml").open("a", encoding="utf-8") as file:

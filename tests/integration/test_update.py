@@ -63,6 +63,14 @@ def test_a_new_description_leaves_the_representations_byte_for_byte(
     assert [one["title"] for one in lantai("search", "方案", "--json").objects] == ["更正后的方案"]
 
 
+def test_control_characters_of_a_title_are_left_out_and_told(stocked: tuple[Lantai, str]) -> None:
+    lantai, id = stocked
+    done = lantai("update", id, "--title", "标\x0b题", "--reason", "更正")
+    assert done.code == 0
+    assert "control characters were left out of the title" in done.out + done.err
+    assert lantai("show", id, "--json").object["title"] == "标题"
+
+
 def test_what_the_new_sheet_is_silent_on_stays(stocked: tuple[Lantai, str], tmp_path: Path) -> None:
     lantai, id = stocked
     record = lantai("show", "Z109-WS·2021-Y-BGS-0001", "--json").object["record"]

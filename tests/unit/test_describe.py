@@ -73,6 +73,13 @@ def test_without_sheets_the_root_alone_under_the_submissions_name() -> None:
     assert made.places == (Place(RecordId(PACKAGE), "fonds", None, 0, None),)
 
 
+def test_control_characters_of_a_title_are_left_out_and_told() -> None:
+    made = described(title="标\x0b题")
+    assert made.records[0].description.title == "标题"
+    assert [(one.code, one.subject, one.fatal) for one in made.findings] == [("title-characters", "秋祭", False)]
+    assert codes(described(title=" 标\t题 ")) == []
+
+
 def test_the_title_is_the_option_else_the_sheets_else_the_name() -> None:
     whole = sheet(("", "秋祭大典"))
     assert described(whole, title="别名").records[0].description.values("dc.title") == ("别名",)

@@ -180,6 +180,12 @@ def test_control_characters_are_left_out_and_told() -> None:
     assert codes(sheet) == ["sheet-characters"]
 
 
+def test_control_characters_are_told_once_for_each_row() -> None:
+    sheet = read_sheet("m.csv", "文件名,题名,责任者\na,甲\x0b,\x01王\nb,丙,李\nc,\x0c丁\x0b戊,\x02赵\n".encode())
+    (finding,) = sheet.findings
+    assert "(rows 2, 4)" in finding.english
+
+
 def workbook(rows: Sequence[Sequence[object]], formats: dict[str, str] | None = None) -> bytes:
     book = Workbook()
     sheet = book.worksheets[0]
