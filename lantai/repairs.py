@@ -15,7 +15,7 @@ from .catalog import Catalog
 from .entries import Entries
 from .errors import Damaged, LantaiError
 from .fixity.audit import audit
-from .fixity.beside import may_be_somebodys, put_back
+from .fixity.beside import put_back
 from .fixity.outcome import Fault, Lost, Repaired
 from .fixity.pieced import Pieced
 from .fixity.repair import highest, repair
@@ -75,10 +75,6 @@ class Repairs:
             return
         if keys:
             yield Repaired(store, None, None, keys, not any(one.subject in keys for one in left))
-        strays = [one.subject for one in left if one.code == "store-stray"]
-        for key in strays:
-            if may_be_somebodys(key, laid(), strays):
-                yield Lost(store, None, key, _("it may be somebody's: find out whose, then take it out"))
 
     def harvested(self, store: str, findings: Sequence[Finding]) -> Iterator[Repaired | Lost]:
         """What a store holds of harvests, by what was found of it: from another that holds it whole."""

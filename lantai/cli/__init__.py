@@ -96,7 +96,11 @@ def run(arguments: Sequence[str]) -> int:
             error.show()
         return 2
     except (click.Abort, KeyboardInterrupt) as error:
-        told = _("Interrupted. What was not reported as stored is not in the archive; everything else is as it was.")
+        told = _("Interrupted. What was done so far stays done.")
+        if not {"ingest", "update"}.isdisjoint(arguments):
+            told = _(
+                "Interrupted. What was not reported as stored is not in the archive; everything else is as it was."
+            )
         told = " ".join((told, *getattr(error.__cause__ or error, "__notes__", ())))
         if as_json:
             # No kind of lantai's errors: the person's own act.

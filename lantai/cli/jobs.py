@@ -98,6 +98,9 @@ def worker(session: Session, once: bool) -> int:
         return 0
 
 
+_BUDGETS = {"bytes": "budget_bytes", "seconds": "budget_seconds"}
+
+
 def _shape(run: Run) -> dict[str, Any]:
     return {
         "run": run.id, "command": run.command, "asked": dict(run.asked), "began": run.began.isoformat(),
@@ -107,7 +110,9 @@ def _shape(run: Run) -> dict[str, Any]:
 
 
 def _in_words(run: Run) -> str:
-    said = [f"{name}: {_told(value)}" for name, value in {**run.asked, **run.counts}.items()]
+    # What was asked for at most is not what was read.
+    asked = {_BUDGETS.get(name, name): value for name, value in run.asked.items()}
+    said = [f"{name}: {_told(value)}" for name, value in (*asked.items(), *run.counts.items())]
     return "; ".join((*said, *([run.reason] if run.reason else [])))
 
 

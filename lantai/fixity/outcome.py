@@ -91,5 +91,6 @@ class Outcome:
         """As a run's entry in the journal has them."""
         return {
             "packages": self.packages, "files": self.files, "bytes": self.bytes, "faults": len(self.faults),
-            "repaired": sum(len(one.keys) for one in self.repaired), "lost": len(self.lost),
+            "repaired": sum(len(one.keys) for one in self.repaired),
+            "lost": len({one.package or one.subject for one in self.lost}),
         }  # fmt: skip

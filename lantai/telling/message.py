@@ -73,7 +73,7 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
         packages=_packages(outcome.packages), level=outcome.level,
         faults=ngettext("{count} fault", "{count} faults", len(outcome.faults)).format(count=len(outcome.faults)),
         repaired=_packages(sum(one.valid and one.package is not None for one in outcome.repaired)),
-        lost=_packages(sum(one.package is not None for one in outcome.lost)),
+        lost=_packages(len({one.package for one in outcome.lost if one.package})),
     )  # fmt: skip
     return _message(outcome.verdict, archive, command, _headline(outcome), (said, "", *lines, *_where()), facts)
 
@@ -112,7 +112,9 @@ def _headline(outcome: Outcome) -> str:
     if outcome.missed:
         return _("the audit proves nothing")
     if outcome.lost:
-        count = len(outcome.lost)
+        count = len({one.package or one.subject for one in outcome.lost})
+        if not all(one.package for one in outcome.lost):
+            return ngettext("{count} thing lost", "{count} things lost", count).format(count=count)
         return ngettext("{count} package lost", "{count} packages lost", count).format(count=count)
     mended = _mended(outcome)
     left = sum(not _is_mended(one, mended) for one in outcome.faults)

@@ -1,7 +1,7 @@
 """Random histories of an archive: whatever was decided, withdrawn, described anew, merged late or undone, and whatever
 the clock did, who harvests it bit by bit sees what it shows.
 
-LANTAI_HISTORIES: how many; a thousand before a release. LANTAI_HISTORY: the one that failed and printed this.
+LANTAI_HISTORIES: how many. LANTAI_HISTORY: the one that failed and printed this.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lantai.oai.formats import FORMATS
 from tests.faults.archive_in_time import NAMESPACE, OAI, Archive, second
 from tests.faults.truth import Look
 
-HISTORIES = int(os.environ.get("LANTAI_HISTORIES") or 400)
+HISTORIES = int(os.environ.get("LANTAI_HISTORIES") or 1000)
 PARTS = 8
 SHOWN: tuple[Shown, ...] = ("open", "description", "closed")
 TITLE = "{http://purl.org/dc/elements/1.1/}title"
