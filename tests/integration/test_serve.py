@@ -27,7 +27,7 @@ from uvicorn.server import ServerState
 
 from lantai.errors import StoreUnavailable, UsageError
 from lantai.model import RecordId
-from lantai.oai import Item, Repository, key, provider, server
+from lantai.oai import Item, NotYet, Repository, key, provider, server
 from lantai.oai.limit import Limit
 from lantai.oai.page import POLICY
 from tests.conformance.shelf import Shelf
@@ -348,6 +348,50 @@ def test_what_is_too_much_at_once_is_put_off(port: int, monkeypatch: pytest.Monk
         for one in threads:
             one.join()
     assert statuses == [200, 200]
+
+
+@pytest.mark.parametrize("early", [1, 3])
+def test_a_list_that_is_not_ready_yet_is_waited_for(port: int, monkeypatch: pytest.MonkeyPatch, early: int) -> None:
+    """The moment is another each time."""
+    moments = list[datetime]()
+
+    def respond(*_arguments: object, now: datetime, **_more: object) -> bytes:
+        moments.append(now)
+        if len(moments) <= early:
+            raise NotYet
+        return SPOKEN
+
+    monkeypatch.setattr(provider, "respond", respond)
+    monkeypatch.setattr(provider, "_AGAIN", 0.7)
+    response, body = ask(port, "/oai?x")
+    assert (response.status, body) == (200, SPOKEN)
+    assert len(moments) == early + 1
+    assert (moments[-1] > moments[0]) or early == 1
+
+
+def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Semaphore(0)
+
+    def respond(arguments: Sequence[tuple[str, str]], *_more: object, **_named: object) -> bytes:
+        if arguments == [("x", "")]:
+            begun.release()
+            raise NotYet
+        return SPOKEN
+
+    monkeypatch.setattr(provider, "respond", respond)
+    monkeypatch.setattr(provider, "_PATIENCE", 2)
+    found: list[HTTPResponse] = []
+    threads = [threading.Thread(target=lambda: found.append(ask(port, "/oai?x")[0])) for _one in range(10)]
+    for one in threads:
+        one.start()
+    assert all(begun.acquire(timeout=30) for _one in threads)
+    assert ask(port, "/oai?y")[0].status == 200
+    assert not found
+    for one in threads:
+        one.join()
+    assert [(one.status, one.getheader("Retry-After")) for one in found] == [(503, "1")] * 10
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
