@@ -180,6 +180,12 @@ class Exposures:
         last, *more = self._database.rows(ends, beyond | {"limit": 2, "skipped": count - 1})
         return Given(body, count, last, more=bool(more))
 
+    def coming(self, part: Selection, after: tuple[int, str]) -> bool:
+        """Whether any has its datestamp in part and beyond after, be it shown yet or not."""
+        asked = f"SELECT 1 FROM {'exposure_sets e' if part.spec else 'exposures e'} WHERE {_BEYOND}"
+        asked += f"{' AND e.spec = :spec' if part.spec else ''} LIMIT 1"
+        return bool(self._database.rows(asked, _values(part, 0, after, 1)))
+
     def digests(
         self, part: Selection, *, at: int, after: tuple[int, str], limit: int, kept: str
     ) -> list[tuple[str, int, bool, str | None]]:  # fmt: skip

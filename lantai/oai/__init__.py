@@ -48,7 +48,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Page:
     """Of a list: as many rows as were asked for; fewer where they are large, but one at least. count: of rows; last:
-    (datestamp, id) of the last one; more: others follow.
+    (datestamp, id) of the last one; more: others follow. Where none are there and more is said, they will be shown
+    within seconds.
     """
 
     rows: bytes
@@ -79,7 +80,7 @@ class Wanted:
 
 
 class NotYet(Exception):
-    """It can be told a little later: a part of the work was done."""
+    """It can be told a little later: a part of the work was done, or what is asked for is not shown yet."""
 
 
 class Records(Protocol):
@@ -107,8 +108,8 @@ class Records(Protocol):
         self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
         row: Callable[[Item], bytes],
     ) -> Page:  # fmt: skip
-        """In the order of (datestamp, id), from beyond after on, at most limit. row: what is given of an item: of one
-        prefix always by the same function, so that what was given once may be kept.
+        """In the order of (datestamp, id), from beyond after on (None: from the first), at most limit. row: what is
+        given of an item: of one prefix always by the same function, so that what was given once may be kept.
         """
         ...
 

@@ -31,7 +31,7 @@ class Limit:
         """0: a request of client is granted. Else the seconds after which one will be. now: of a clock that all
         processes share and that is never set.
         """
-        slot = int.from_bytes(blake2b(_network(client), digest_size=8, key=self._secret).digest()) % _SLOTS
+        slot = int.from_bytes(blake2b(network(client), digest_size=8, key=self._secret).digest()) % _SLOTS
         full = max(self._full[slot], now)
         over = full - now - (_MINUTE - self._each)
         if over > self._each / 2:
@@ -40,8 +40,8 @@ class Limit:
         return 0.0
 
 
-def _network(client: str) -> bytes:
-    """Who has one IPv6 address has 2^64 of them."""
+def network(client: str) -> bytes:
+    """Of the client at that address: who has one IPv6 address has 2^64 of them."""
     try:
         address = ip_address(client)
     except ValueError:

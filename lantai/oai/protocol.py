@@ -13,7 +13,7 @@ from typing import LiteralString
 
 from ..metadata.xml import attribute
 from ..model import RecordId
-from . import Brand, Item, Records, Repository, Wanted
+from . import Brand, Item, NotYet, Records, Repository, Wanted
 from .arguments import Code, Refused, echoed, read, second
 from .formats import FORMATS, Format
 from .provenance import abouts
@@ -33,7 +33,8 @@ def respond(
 ) -> bytes:
     """The whole response, in UTF-8. arguments: those of the query (GET) or of the body (POST), decoded, in any order,
     as they came: whatever they are, there is a valid answer. key: signs the tokens, which hold for token_ttl seconds;
-    page_size: items or sets in a page, at least 1; formats: by prefix.
+    page_size: items or sets in a page, at least 1; formats: by prefix. NotYet: the rest of a list will be shown within
+    seconds.
     """
     at = records.now(now)
     given: Mapping[str, str] = {}
@@ -278,14 +279,15 @@ def _listed(asked: _Asked, verb: str, row: Callable[[Repository, Item], _Xml], *
     here = _here(asked)
     if here.prefix not in asked.formats:
         raise Refused(_NO_FORMAT)
-    until = second(here.until, end=True)
-    last = None if until is None else min(until, asked.at)
-    wanted = Wanted(second(here.since), last, here.spec, here.prefix or "")
+    wanted = Wanted(second(here.since), second(here.until, end=True), here.spec, here.prefix or "")
     # A set that is unknown, closed or empty is asked for like any other: nothing tells them apart.
     found = asked.records.items(
         wanted, asked.at, here.last if here.cursor else None, asked.page_size, here.prefix if is_rendered else None,
         lambda item: row(asked.repository, item).encode(),
     )  # fmt: skip
+    if found.last is None and found.more:
+        # To say that none match would be final: harvesters give up.
+        raise NotYet
     if found.last is None:
         # Of a resumed list too: the items that were left have got datestamps after its until, or left its set. The
         # token is good and the list is at its end, but the schema has no empty list. Nothing is lost: what left this

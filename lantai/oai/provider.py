@@ -41,6 +41,8 @@ _WAITING = 64
 """Requests that wait for a thread at most; more are told to come later."""
 _LATER, _AWAY = 5, 60
 """Seconds of Retry-After: where there is too much to do, and where the catalogue is away."""
+_PATIENCE, _AGAIN = 4.5, 0.25
+"""Seconds for which an answer waits for the rest of a list that will be shown soon, and after which it looks again."""
 _WORTH = 1000
 """Bytes below which compressing saves no packet."""
 _LEVEL = 5
@@ -160,12 +162,11 @@ class _Provider:
             return _later("The server is busy.", _LATER)
         self.waiting += 1
         try:
-            work = asyncio.get_running_loop().run_in_executor(threads, _body, answer, arguments, packed)
-            body, is_packed = await work
+            body, is_packed = await self._made(answer, arguments, threads, packed)
         except BadReceipt as error:
             return _plain(str(error), 400)
         except NotYet:
-            return _later("The receipt is being made.", 1)
+            return _later("The answer is not ready yet.", 1)
         except StoreUnavailable:
             _log.exception("The catalogue is away.")
             return _later("The archive's catalogue cannot be reached.", _AWAY)
@@ -178,6 +179,21 @@ class _Provider:
         if is_packed:
             headers["Content-Encoding"] = "gzip"
         return Response(body, headers=headers, media_type=media_type)
+
+    async def _made(
+        self, answer: Answer, arguments: Sequence[tuple[str, str]], threads: ThreadPoolExecutor, packed: bool
+    ) -> tuple[bytes, bool]:  # fmt: skip
+        """See _body. NotYet: of a list, which is waited for without holding a thread, after a while; of a receipt at
+        once.
+        """
+        until = time.monotonic() + (_PATIENCE if answer is self.answer else 0)
+        while True:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(threads, _body, answer, arguments, packed)
+            except NotYet:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(_AGAIN)
 
     def _page(self, request: Request) -> Response:
         language = language_of(request.headers.get("Accept-Language", ""))

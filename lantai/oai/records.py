@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import takewhile
@@ -23,6 +23,8 @@ _ALWAYS = 2**62
 """A datestamp that is later than any."""
 
 
+_SHORTLY = 3
+"""Seconds from a responseDate on: what gets a datestamp within them is waited for."""
 _ROWS = 500
 _MADE_AT_ONCE = 2_000
 """Records of which for one receipt what is given is made at most."""
@@ -63,14 +65,37 @@ class Harvest:
         self, wanted: Wanted, at: int, after: tuple[int, str] | None, limit: int, prefix: str | None,
         row: Callable[[Item], bytes],
     ) -> Page:  # fmt: skip
+        page = self._page(wanted, at, after or (-1, ""), limit, prefix, row)
+        if page.last is None and after is not None and self._is_coming(wanted, at, after):
+            return replace(page, more=True)
+        return page
+
+    def _is_coming(self, wanted: Wanted, at: int, after: tuple[int, str]) -> bool:
+        """What changed just now is not shown as it was, and not yet as it is."""
+        part = _part(wanted)
+        soon = Selection(max(part.first, at), min(part.last, at + _SHORTLY), part.spec)
+        if self._exposures.coming(soon, after):
+            return True
+        if self._is_alone(wanted):
+            return False
+        found, _more = self._others.passed(wanted.prefix, soon.first, soon.last, after, 1, described=False)
+        return bool(found)
+
+    def _is_alone(self, wanted: Wanted) -> bool:
+        """The list has no records of other archives, which are in no set."""
+        return not self._repository.union or wanted.spec is not None
+
+    def _page(
+        self, wanted: Wanted, at: int, after: tuple[int, str], limit: int, prefix: str | None,
+        row: Callable[[Item], bytes],
+    ) -> Page:  # fmt: skip
         form = self._formats[prefix] if prefix else None
 
         def make(one: Exposed) -> tuple[bytes, str]:
             item = self._item(one, form)
             return row(item), digest(item.metadata) if item.metadata else ""
 
-        part, after = _part(wanted), after or (-1, "")
-        alone = not self._repository.union or wanted.spec is not None
+        part, alone = _part(wanted), self._is_alone(wanted)
         if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, kept=self._kept(prefix))):
             return Page(given.body, given.count, given.last, given.more)
         files = form is not None and form.files

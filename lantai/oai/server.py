@@ -9,9 +9,11 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import Any, NoReturn, TypeAlias
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,10 +22,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ..errors import LantaiError, StoreUnavailable, UsageError
 from ..messages import _
 from ..storage.linux import end_with_parent
+from .limit import network
 
 _BACKLOG = 512
 _CONNECTIONS = 100
-"""Of one process; a request on one more gets 503."""
+"""Of one process; one more gets 503."""
+_FROM_ONE = _CONNECTIONS // 4
+"""Of those, from one client; through a proxy that is trusted come many."""
+_LATER = 5
+"""Seconds of Retry-After."""
+_LINGER = 1.0
+"""Seconds in which the request on a connection that got 503 may come. Were it closed before, the client's system
+would be told so, and may throw the answer away."""
 _IDLE = 5
 """Seconds for which a connection may ask nothing after an answer."""
 _HEADERS_WITHIN = 10.0
@@ -45,16 +55,33 @@ Opened: TypeAlias = Callable[[], AbstractContextManager[Application]]
 class _Patient(HttpToolsProtocol):
     """A connection of uvicorn that waits, but not for ever: uvicorn itself ends only those that are idle after an
     answer, so that whoever sends or reads a byte a minute would hold one for good; and it reads headers of any length.
+
+    proxies, admitted: those of one server; admitted: how many connections there are, by the network of their client.
     """
 
+    proxies: ClassVar[Sequence[IPv4Network | IPv6Network]]
+    admitted: ClassVar[Counter[bytes]]
+    _client: bytes | None = None
+    """None: it is refused."""
     _until: asyncio.TimerHandle | None = None
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        client = network(address)
+        is_one = self.admitted[client] >= _FROM_ONE and not self._is_proxy(address)
+        if is_one or self.admitted.total() >= _CONNECTIONS:
+            self._refuse()
+            return
+        self._client = client
+        self.admitted[client] += 1
         self._within(_HEADERS_WITHIN)
 
     def data_received(self, data: bytes) -> None:
+        if self._client is None:
+            self.transport.close()
+            return
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
@@ -77,6 +104,32 @@ class _Patient(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._until is not None:
             self._until.cancel()
+        if self._client is not None:
+            self.admitted[self._client] -= 1
+            if not self.admitted[self._client]:
+                del self.admitted[self._client]
+
+    def _refuse(self) -> None:
+        """Without reading a request. What such connections hold while they linger is bounded as well."""
+        why = b"There are too many connections.\n"
+        self.transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (_LATER, len(why), why)
+        )
+        if len(self.connections) > 2 * _CONNECTIONS:
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._within(_LINGER)
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(found, IPv6Address):
+            found = found.ipv4_mapped or found
+        return any(found in one for one in self.proxies)
 
     def _within(self, seconds: float) -> None:
         if self._until is not None:
@@ -109,10 +162,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 def config(app: Any, *, proxies: Sequence[str] = ()) -> uvicorn.Config:
     """proxies: addresses and networks whose X-Forwarded-For is believed."""
+
+    trusted = [ip_network(one, strict=False) for one in proxies]
+
+    class Patient(_Patient):
+        proxies = trusted
+        admitted: ClassVar[Counter[bytes]] = Counter()
+
     return uvicorn.Config(
-        app, loop="asyncio", http=_Patient, ws="none", lifespan="off", log_config=None, log_level="error",
+        app, loop="asyncio", http=Patient, ws="none", lifespan="off", log_config=None, log_level="error",
         access_log=False, server_header=False, proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
-        limit_concurrency=_CONNECTIONS, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_ENDING,
+        backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_ENDING,
         workers=1,
     )  # fmt: skip
 

@@ -9,6 +9,9 @@ from datetime import datetime
 from lantai.model import RecordId
 from lantai.oai import Item, Page, Set, Wanted
 
+SOON = 3
+"""Seconds within which what is to be shown is waited for."""
+
 
 @dataclass
 class Shelf:
@@ -41,7 +44,12 @@ class Shelf:
         found = [one for one in self.wanted(wanted, at) if after is None or (one.stamp, one.record) > after]
         some = found[:limit]
         last = (some[-1].stamp, some[-1].record) if some else None
-        return Page(b"".join(map(row, some)), len(some), last, len(found) > limit)
+        more = len(found) > limit
+        if not found and after is not None:
+            more = any(
+                one.stamp >= at and (one.stamp, one.record) > after for one in self.wanted(wanted, at + SOON + 1)
+            )
+        return Page(b"".join(map(row, some)), len(some), last, more)
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self.wanted(wanted, at))
@@ -54,7 +62,7 @@ class Shelf:
             one
             for one in self._shown(at)
             if (wanted.since is None or wanted.since <= one.stamp)
-            and (wanted.until is None or one.stamp <= wanted.until <= at)
+            and (wanted.until is None or one.stamp <= wanted.until)
             and (wanted.spec is None or any((spec + ":").startswith(wanted.spec + ":") for spec in one.sets))
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import os
@@ -22,10 +23,11 @@ from xml.etree import ElementTree
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from lantai.errors import StoreUnavailable, UsageError
 from lantai.model import RecordId
-from lantai.oai import Item, Repository, key, provider, server
+from lantai.oai import Item, NotYet, Repository, key, provider, server
 from lantai.oai.limit import Limit
 from lantai.oai.page import POLICY
 from tests.conformance.shelf import Shelf
@@ -348,6 +350,50 @@ def test_what_is_too_much_at_once_is_put_off(port: int, monkeypatch: pytest.Monk
     assert statuses == [200, 200]
 
 
+@pytest.mark.parametrize("early", [1, 3])
+def test_a_list_that_is_not_ready_yet_is_waited_for(port: int, monkeypatch: pytest.MonkeyPatch, early: int) -> None:
+    """The moment is another each time."""
+    moments = list[datetime]()
+
+    def respond(*_arguments: object, now: datetime, **_more: object) -> bytes:
+        moments.append(now)
+        if len(moments) <= early:
+            raise NotYet
+        return SPOKEN
+
+    monkeypatch.setattr(provider, "respond", respond)
+    monkeypatch.setattr(provider, "_AGAIN", 0.7)
+    response, body = ask(port, "/oai?x")
+    assert (response.status, body) == (200, SPOKEN)
+    assert len(moments) == early + 1
+    assert (moments[-1] > moments[0]) or early == 1
+
+
+def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Semaphore(0)
+
+    def respond(arguments: Sequence[tuple[str, str]], *_more: object, **_named: object) -> bytes:
+        if arguments == [("x", "")]:
+            begun.release()
+            raise NotYet
+        return SPOKEN
+
+    monkeypatch.setattr(provider, "respond", respond)
+    monkeypatch.setattr(provider, "_PATIENCE", 2)
+    found: list[HTTPResponse] = []
+    threads = [threading.Thread(target=lambda: found.append(ask(port, "/oai?x")[0])) for _one in range(10)]
+    for one in threads:
+        one.start()
+    assert all(begun.acquire(timeout=30) for _one in threads)
+    assert ask(port, "/oai?y")[0].status == 200
+    assert not found
+    for one in threads:
+        one.join()
+    assert [(one.status, one.getheader("Retry-After")) for one in found] == [(503, "1")] * 10
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "_BODY_WITHIN", 0.2)
     head = f"POST /oai HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nContent-Type: {FORM['Content-Type']}\r\n\r\nverb"
@@ -381,6 +427,115 @@ def test_an_answer_that_is_not_read_is_not_kept(
             while chunk := line.recv(1 << 20):
                 received += len(chunk)
     assert received < 64 << 20
+
+
+@contextlib.contextmanager
+def held(port: int, number: int, sent: bytes, client: str = "127.0.0.1") -> Iterator[list[socket.socket]]:
+    """Connections on which something was sent, and no more comes."""
+    with contextlib.ExitStack() as lines:
+        yield [lines.enter_context(line(port, sent, client)) for _one in range(number)]
+
+
+def line(port: int, sent: bytes, client: str = "127.0.0.1") -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(client, 0))
+    made.sendall(sent)
+    return made
+
+
+def is_refused(line: socket.socket) -> bool:
+    """All that comes is 503 with Retry-After, at once and though nothing more is sent."""
+    received = b""
+    while chunk := line.recv(1 << 16):
+        received += chunk
+    head, _end, body = received.partition(b"\r\n\r\n")
+    return head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 5\r\n" in head and body.endswith(b"\n")
+
+
+IDENTIFY = b"GET /oai?verb=Identify HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /oai HTTP/1.1\r\nHost", IDENTIFY])
+def test_one_client_has_a_part_of_the_connections(port: int, asked: list[object], sent: bytes) -> None:
+    most = server._CONNECTIONS // 4
+    with held(port, most, sent):
+        for more in (b"", sent, IDENTIFY):
+            with line(port, more) as refused:
+                assert is_refused(refused)
+        with line(port, IDENTIFY, "127.0.0.2") as other:
+            assert other.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    _until(lambda: ask(port, "/oai?verb=Identify")[0].status == 200)
+    # What is refused is not counted, and what ended is not either.
+    with held(port, most - 1, b""):
+        _until(lambda: ask(port, "/oai?verb=Identify")[0].status == 200)
+
+
+def test_more_connections_than_all_may_have_are_told_when_to_come_again(port: int, asked: list[object]) -> None:
+    with contextlib.ExitStack() as clients:
+        for number in range(2, 6):
+            clients.enter_context(held(port, server._CONNECTIONS // 4, b"", f"127.0.0.{number}"))
+        response, _body = ask(port, "/oai?verb=Identify")
+        assert (response.status, response.getheader("Retry-After")) == (503, "5")
+        assert asked == []
+    _until(lambda: ask(port, "/oai?verb=Identify")[0].status == 200)
+
+
+def test_what_is_refused_is_bounded_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_LINGER", 300)
+    most, before = server._CONNECTIONS, _files()
+    with held(port, 3 * most, b"") as lines:
+        assert all(map(is_refused, lines[most // 4 :]))
+        _until(lambda: _files() - before < 5 * most + 10)
+
+
+def _files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_trusted_proxy_may_have_all_connections(asked: list[object]) -> None:
+    most, proxy = server._CONNECTIONS, "127.0.0.3"
+    with (
+        listening(proxies=(proxy, "10.1.2.3/8")) as port, held(port, most - 1, b"", proxy),
+        line(port, IDENTIFY, proxy) as last, line(port, b"", proxy) as refused,
+    ):  # fmt: skip
+        assert last.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert is_refused(refused)
+
+
+class _Transport(asyncio.Transport):
+    """Of a connection from that address."""
+
+    def __init__(self, client: str) -> None:
+        super().__init__({"peername": (client, 1)})
+        self.sent = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += data
+
+    def write_eof(self) -> None:
+        pass
+
+
+def refused(clients: Sequence[str], proxies: Sequence[str] = ()) -> list[bool]:
+    """Of those that connect, one after the other, and stay."""
+
+    async def connect() -> list[bool]:
+        config, state = server.config(None, proxies=proxies), ServerState()
+        config.load()
+        transports = [_Transport(client) for client in clients]
+        for one in transports:
+            config.http_protocol_class(config, state, {}).connection_made(one)  # type: ignore[call-arg]
+        return [one.sent.startswith(b"HTTP/1.1 503 ") for one in transports]
+
+    return asyncio.run(connect())
+
+
+def test_clients_of_one_ipv6_network_are_one_and_an_ipv4_address_is_the_same_however_it_is_written() -> None:
+    most = server._CONNECTIONS // 4
+    some = [f"2001:db8::{number:x}" for number in range(most)]
+    assert refused([*some, "2001:db8::ffff", "2001:db8:0:1::1"]) == [False] * most + [True, False]
+    some = ["192.0.2.1"] * most
+    assert refused([*some, "::ffff:192.0.2.1", "192.0.2.2"]) == [False] * most + [True, False]
+    assert not any(refused([*some, "::ffff:192.0.2.1"], ["192.0.2.0/24"]))
 
 
 @pytest.mark.parametrize(

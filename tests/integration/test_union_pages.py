@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from lantai.catalog import Catalog, exposed, union
 from lantai.model import Agent, Gathered, Received, Scope
-from lantai.oai import Repository
+from lantai.oai import Page, Repository, Wanted
 from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
 from lantai.oai.records import Harvest
@@ -134,3 +135,66 @@ def test_pages_of_both_have_all_in_order_and_each_once(
     for verb in ("ListIdentifiers", "ListRecords"):
         with mock.patch.object(exposed, "_MANY", octets), mock.patch.object(union, "_MANY", passed_on):
             assert pages(catalog, prefix, size, verb, at, **asked) == expected
+
+
+def show(path: Path, *rows: tuple[int, int, int | None]) -> None:
+    """What is ours, without the packages it comes from: number, since, until. It is in a set."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM exposures")
+        database.execute("DELETE FROM exposure_sets")
+        for number, since, until in rows:
+            id = f"urn:uuid:00000000-0000-7000-8000-{number:012}"
+            database.execute(
+                "INSERT INTO exposures (record, since, until, live, sets, content)"
+                " VALUES (?, ?, ?, 0, 'level:file', '')",
+                (id, since, until),
+            )
+            database.executemany(
+                "INSERT INTO exposure_sets (spec, since, record) VALUES (?, ?, ?)",
+                [(spec, since, id) for spec in ("level", "level:file")],
+            )
+
+
+@pytest.mark.parametrize("union", [False, True])
+@pytest.mark.parametrize("spec", [None, "level:file"])
+@pytest.mark.parametrize("prefix", [None, "oai_dc"])
+def test_the_rest_of_a_list_that_changed_just_now_is_said_to_come(
+    place: tuple[Catalog, Path], union: bool, spec: str | None, prefix: str | None
+) -> None:
+    catalog, path = place
+    harvest = Harvest(catalog, replace(REPOSITORY, union=union))
+
+    def rest(at: int, after: tuple[int, str] | None, until: int | None = None, spec: str | None = spec) -> Page:
+        wanted = Wanted(until=until, spec=spec, prefix="oai_dc")
+        return harvest.items(wanted, at, after, 10, prefix, lambda one: one.record.encode())
+
+    show(path, (1, 100, None), (2, 200, None))
+    first = harvest.items(Wanted(spec=spec, prefix="oai_dc"), 200, None, 10, prefix, lambda one: one.record.encode())
+    assert (first.count, first.more) == (1, False)
+    assert rest(200, first.last).more
+    assert rest(197, first.last).more
+    assert rest(201, first.last).count == 1
+    # It is far, it is beyond until, it is in no such set, it was shown, or the list begins.
+    assert not rest(196, first.last).more
+    assert not rest(200, first.last, 199).more
+    assert rest(200, first.last, 200).more
+    assert not rest(200, first.last, spec="level:item").more
+    assert not rest(201, (200, "urn:uuid:f")).more
+    assert not rest(100, None).more
+
+
+def test_the_rest_of_a_list_is_said_to_come_where_it_is_passed_on(place: tuple[Catalog, Path]) -> None:
+    catalog, path = place
+    show(path)
+    gather(catalog, "soon", [(500, "soon", [(77, True)])])
+    harvest = Harvest(catalog, REPOSITORY, {"soon": replace(DC, prefix="soon")})
+
+    def rest(at: int, after: tuple[int, str], spec: str | None = None, until: int | None = None) -> Page:
+        return harvest.items(Wanted(None, until, spec, "soon"), at, after, 10, "soon", lambda one: b"x")
+
+    assert rest(500, (400, "")).more
+    assert rest(497, (400, "")).more
+    assert rest(501, (400, "")).count == 1
+    assert not rest(496, (400, "")).more
+    assert not rest(500, (400, ""), until=499).more
+    assert not rest(500, (400, ""), spec="level").more

@@ -16,7 +16,7 @@ from lxml import etree
 
 from lantai.metadata.xml import text
 from lantai.model import RecordId
-from lantai.oai import Brand, Item, Repository, Set, Wanted
+from lantai.oai import Brand, Item, NotYet, Repository, Set, Wanted
 from lantai.oai.protocol import respond
 from lantai.oai.tokens import unseal
 from tests.conformance.shelf import Shelf
@@ -516,6 +516,45 @@ def test_a_token_whose_items_have_all_left_the_list() -> None:
     token = token_of(get(shelf, "ListRecords", metadataPrefix="oai_dc", until=until))
     shelf.looks.append(item(2, CLOCK - 10))
     assert errors(get(shelf, "ListRecords", resumptionToken=token)) == ["noRecordsMatch"]
+
+
+@pytest.mark.parametrize("verb", ["ListRecords", "ListIdentifiers"])
+def test_the_rest_of_a_list_that_will_be_shown_soon_is_not_said_to_be_none(verb: str) -> None:
+    """It has changed just now, and is not shown as it was."""
+    shelf = Shelf([item(at, CLOCK - 100, ("fonds:a",)) for at in range(3)])
+    lists = [{}, {"set": "fonds:a"}, {"until": iso(CLOCK)}]
+    tokens = [token_of(get(shelf, verb, metadataPrefix="oai_dc", **one)) for one in lists]
+    for stamp, passed in ((CLOCK, 1), (CLOCK + 3, 4)):
+        shelf.looks[2] = item(2, stamp, ("fonds:a",))
+        for token in tokens[: 3 if stamp == CLOCK else 2]:
+            resume = (("verb", verb), ("resumptionToken", token))
+            for early in range(passed):
+                with pytest.raises(NotYet):
+                    ask(shelf, *resume, now=NOW + timedelta(seconds=early))
+            assert texts(ask(shelf, *resume, now=NOW + timedelta(seconds=passed)), "identifier") == [oai(2)]
+
+
+@pytest.mark.parametrize(
+    ("selection", "stamp", "sets"),
+    [
+        ({}, CLOCK + 60, ("fonds:a",)),
+        ({"until": "2026-01-05T11:59:59Z"}, CLOCK, ("fonds:a",)),
+        ({"until": "2026-01-05T12:00:00Z"}, CLOCK + 1, ("fonds:a",)),
+        ({"set": "fonds:a"}, CLOCK, ("fonds:b",)),
+    ],
+)
+def test_what_is_shown_late_or_in_another_list_is_not_waited_for(
+    selection: dict[str, str], stamp: int, sets: tuple[str, ...]
+) -> None:
+    shelf = Shelf([item(at, CLOCK - 100, ("fonds:a",)) for at in range(3)])
+    token = token_of(get(shelf, "ListRecords", metadataPrefix="oai_dc", **selection))
+    shelf.looks[2] = item(2, stamp, sets)
+    assert errors(get(shelf, "ListRecords", resumptionToken=token)) == ["noRecordsMatch"]
+
+
+def test_a_list_that_begins_is_not_waited_for() -> None:
+    shelf = Shelf([item(0, CLOCK)])
+    assert errors(get(shelf, "ListRecords", metadataPrefix="oai_dc")) == ["noRecordsMatch"]
 
 
 SPECS = st.lists(st.sampled_from(["fonds:a", "fonds:a:b", "fonds:b", "type:Text"]), unique=True).map(sorted).map(tuple)
