@@ -216,9 +216,12 @@ def is_private(url: str) -> bool:
 
 
 class MetricsSettings(_Table):
-    """[metrics] textfile: written after each audit, for Prometheus; relative to the home."""
+    """[metrics] textfile: written after each audit, for Prometheus; relative to the home. listen: an address at which
+    serve gives the same as /metrics, as 127.0.0.1:9464.
+    """
 
     textfile: Annotated[str, Field(pattern=r"\.prom$")] | None = None
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")] | None = None
 
 
 class LogSettings(_Table):

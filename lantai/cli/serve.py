@@ -54,8 +54,13 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
         formats = plugins.formats()
         _warn(archive, host)
         _cast(archive, crosswalk(formats))
-        listening = server.listen(host, port)
-        url = _url(listening, host)
+        listening = [server.listen(host, port)]
+        told = {"url": _url(listening[0], host, "/oai")}
+        if address := archive.settings.metrics.listen:
+            watching, _colon, number = address.rpartition(":")
+            listening.append(server.listen(watching.strip("[]"), int(number)))
+            told["metrics"] = _url(listening[1], watching.strip("[]"), "/metrics")
+        url = told["url"]
         Harvest(archive.catalog, archive.repository(url), formats).begin()
         if archive.settings.oai.union:
             archive.entries.expose()
@@ -64,21 +69,27 @@ def serve(session: Session, host: str, port: int, workers: int) -> int:
     @contextmanager
     def opened() -> Iterator[Application]:
         with session.open() as archive:
-            yield _application(archive, url, key, limit, formats)
+            watched = listening[1].getsockname()[1] if listening[1:] else None
+            yield _application(archive, url, key, limit, formats, watched)
 
     try:
-        output.object({"url": url, "workers": workers})
+        output.object({**told, "workers": workers})
         output.say(_("Harvesters are answered at {url}. Ctrl-C ends it.").format(url=url))
         server.run(listening, opened, workers=workers, proxies=proxies, replaced=_tell_replaced)
     except KeyboardInterrupt:
         note(_("The server has ended."))
         return 0
     finally:
-        listening.close()
+        for one in listening:
+            one.close()
 
 
-def _application(archive: Archive, url: str, key: bytes, limit: Limit, formats: Mapping[str, Format]) -> Application:
+def _application(
+    archive: Archive, url: str, key: bytes, limit: Limit, formats: Mapping[str, Format], watched: int | None
+) -> Application:
+    """watched: the port at which figures are given."""
     from ..oai.provider import application  # noqa: PLC0415
+    from ..telling.figures import exposition  # noqa: PLC0415
 
     settings, repository = archive.settings.oai, archive.repository(url)
     return application(
@@ -89,13 +100,14 @@ def _application(archive: Archive, url: str, key: bytes, limit: Limit, formats: 
         token_ttl=int(days(settings.token_ttl).total_seconds()),
         limit=limit,
         formats=formats,
+        figures=(watched, lambda: exposition(archive.figures())) if watched else None,
     )
 
 
-def _url(listening: socket.socket, host: str) -> str:
+def _url(listening: socket.socket, host: str, path: str) -> str:
     """Where this machine is reached, as far as it knows."""
     name = socket.gethostname() if host in _EVERYWHERE else host
-    return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/oai"
+    return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}{path}"
 
 
 def _warn(archive: Archive, host: str) -> None:

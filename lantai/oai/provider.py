@@ -30,7 +30,7 @@ from .page import POLICY, page
 from .protocol import respond
 from .receipt import BadReceipt, attested
 
-PATH = "/oai"
+PATH, METRICS = "/oai", "/metrics"
 _LONGEST = 32 << 10
 """Bytes of a query or a body; a resumption token is some hundred."""
 _BODY_WITHIN = 10.0
@@ -61,8 +61,11 @@ def utc_now() -> datetime:
 def application(
     records: Records, repository: Repository, *, key: bytes, page_size: int, token_ttl: int, limit: Limit,
     now: Callable[[], datetime] = utc_now, formats: Mapping[str, Format] = FORMATS,
+    figures: tuple[int, Callable[[], bytes]] | None = None,
 ) -> Starlette:  # fmt: skip
-    """PATH, and nothing else. records is asked by several threads at once."""
+    """PATH, and nothing else; but at the port of figures, if there are any, these as METRICS, which are not for the
+    public. records is asked by several threads at once.
+    """
 
     def answer(arguments: Sequence[tuple[str, str]]) -> bytes:
         return respond(
@@ -79,6 +82,16 @@ def application(
         Route(PATH, provider.request, methods=["GET", "POST"]),
         Route(f"{PATH}/receipt", _no_receipt if repository.union else provider.receipt, methods=["GET"]),
     ]
+    if figures:
+        port, told = figures
+
+        async def metrics(request: Request) -> Response:
+            if request.scope["server"][1] != port:
+                return _plain("Not Found", 404)
+            body = await asyncio.get_running_loop().run_in_executor(provider.attesting, told)
+            return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+        routes.append(Route(METRICS, metrics, methods=["GET"]))
     app = Starlette(routes=routes)
     # A redirect would be made of the Host that the request names.
     app.router.redirect_slashes = False

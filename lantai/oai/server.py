@@ -178,8 +178,9 @@ def config(app: Any, *, proxies: Sequence[str] = ()) -> uvicorn.Config:
 
 
 def run(
-    listening: socket.socket, opened: Opened, *, workers: int, proxies: Sequence[str], replaced: Callable[[int], None]
-) -> NoReturn:
+    listening: Sequence[socket.socket], opened: Opened, *, workers: int, proxies: Sequence[str],
+    replaced: Callable[[int], None],
+) -> NoReturn:  # fmt: skip
     """Until KeyboardInterrupt: SIGINT, and what else is made one. replaced: hears of each process that died.
 
     StoreUnavailable: they die as soon as they begin.
@@ -195,7 +196,7 @@ def run(
                 continue
             in_vain = 0 if time.monotonic() - children.pop(child) > _SOON else in_vain + 1
             if in_vain >= _GIVE_UP:
-                host, port = listening.getsockname()[:2]
+                host, port = listening[0].getsockname()[:2]
                 raise StoreUnavailable(
                     _("the processes that answer end as soon as they begin"),
                     subject=f"{host}:{port}",
@@ -236,10 +237,10 @@ def _fork(children: dict[int, float], work: Callable[[], None]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _answer(listening: socket.socket, opened: Opened, proxies: Sequence[str]) -> None:
+def _answer(listening: Sequence[socket.socket], opened: Opened, proxies: Sequence[str]) -> None:
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with opened() as app:
-        uvicorn.Server(config(app, proxies=proxies)).run([listening])
+        uvicorn.Server(config(app, proxies=proxies)).run(list(listening))
 
 
 def _end(children: dict[int, float]) -> None:

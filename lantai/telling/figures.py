@@ -1,4 +1,4 @@
-"""Counters and gauges for Prometheus: in a file for the node exporter now, by /metrics when there is a server.
+"""Counters and gauges for Prometheus: in a file for the node exporter, or by /metrics of serve.
 
 Counters are sums over the runs of the journal, so that they go on where the process before left off. Labels: store,
 level, verdict; nothing of a record.
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -55,6 +55,11 @@ def write(file: Path, found: CollectorRegistry) -> None:
             _("the figures cannot be written ({reason})").format(reason=error.strerror), subject=str(file),
             remedy=_("Make the folder, and let this user write in it, or name another in [metrics] textfile."),
         ) from error  # fmt: skip
+
+
+def exposition(found: CollectorRegistry) -> bytes:
+    """In Prometheus' text format."""
+    return generate_latest(found)
 
 
 def _of_runs(runs: Iterable[Run]) -> Iterator[Metric]:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -31,7 +32,7 @@ from lantai.oai import Item, NotYet, Repository, key, provider, server
 from lantai.oai.limit import Limit
 from lantai.oai.page import POLICY
 from tests.conformance.shelf import Shelf
-from tests.integration.command import Lantai
+from tests.integration.command import Lantai, folder
 from tests.integration.harvested import running
 
 REPOSITORY = Repository(
@@ -753,3 +754,20 @@ def test_other_commands_do_not_load_a_web_server() -> None:
     loaded = "import sys, lantai.cli; print(*{one.split('.')[0] for one in sys.modules})"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert not {"starlette", "uvicorn", "anyio", "h11"} & set(done.stdout.split())
+
+
+def test_figures_are_given_at_an_address_of_their_own(lantai: Lantai, tmp_path: Path) -> None:
+    lantai.stored(folder(tmp_path / "s", {"a.txt": "x"}))
+    settings = lantai.folder / "lantai.toml"
+    text = settings.read_text("utf-8").replace("[metrics]\n", '[metrics]\nlisten = "127.0.0.1:0"\n')
+    settings.write_text(text, "utf-8")
+    with running(lantai) as (_process, said):
+        public, apart = urlsplit(said["url"]).port, urlsplit(said["metrics"]).port
+        assert public is not None
+        assert apart is not None
+        for _time in range(2):
+            found = ask(apart, "/metrics")
+            assert found[0].status == 200
+            assert 'lantai_packages{store="local"} 1.0' in found[1].decode()
+            assert ask(public, "/metrics")[0].status == 404
+        assert ask(public, "/oai?verb=Identify")[0].status == 200
