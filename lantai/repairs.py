@@ -78,7 +78,7 @@ class Repairs:
         strays = [one.subject for one in left if one.code == "store-stray"]
         for key in strays:
             if may_be_somebodys(key, laid(), strays):
-                yield Lost(store, None, key, _("it may be somebody's: find out whose, then take it out"))
+                yield Lost(store, None, key, _somebodys())
 
     def harvested(self, store: str, findings: Sequence[Finding]) -> Iterator[Repaired | Lost]:
         """What a store holds of harvests, by what was found of it: from another that holds it whole."""
@@ -105,6 +105,9 @@ class Repairs:
         From the first other store that has it whole by a full audit, else from several, each thing from one that has
         it whole, where by a full audit all of it is.
         """
+        odd = [one.subject for one in findings if one.code == "store-odd"]
+        if odd and not any(one.fatal and one.code != "store-odd" for one in findings):
+            return Lost(store, package, odd[0], _somebodys()), ()
         try:
             target = self._stores.root(store)
             known = max(self._catalog.held_in(store, [package]).get(package, 0), highest(target, package))
@@ -152,3 +155,7 @@ class Repairs:
 
     def _kept(self, store: str) -> Callable[[str, Iterable[bytes]], None]:
         return keeping(self._home, store, self._now())
+
+
+def _somebodys() -> str:
+    return _("it may be somebody's: find out whose, then take it out")
