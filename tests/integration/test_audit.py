@@ -238,7 +238,8 @@ def test_what_no_store_can_hold_is_told_one_by_one_and_left_to_a_person(
         assert {(one["store"], one["subject"]) for one in told.object["failed"]} == {("second", key) for key in keys}
         assert (len(told.object["failed"]), told.object["repaired"], told.object["void"]) == (len(keys), 0, False)
     assert lain <= set(second.glob("**/*"))
-    assert "store-odd" in lantai("journal", "list", "--json").out or not where.startswith("ocfl/*/*/*/*")
+    if where.startswith("ocfl/*/*/*/*"):  # a package's own, so it is entered
+        assert "store-odd" in lantai("journal", "list", "--json").out
 
 
 def test_a_package_is_put_right_beside_what_no_store_can_hold(lantai: Lantai, second: Path, ids: list[str]) -> None:
@@ -282,7 +283,8 @@ def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[
     tags = sum(one.stat().st_size for one in second.glob("ocfl/*/*/*/*/v*/content/*/*") if one.is_file())
     assert told.object["bytes"] == 2 * tags
     assert {one["state"]["level"] for one in checks(lantai)} == {"listing"}
-    assert "inventories and tag files only" in lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    said = lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    assert "the sizes of all files together, inventories and tag files only" in said
     at(second, PLACES["METS"]).unlink()
     assert lantai("audit", "--all", "--level", "listing", "--json").code == 1
 
