@@ -3,7 +3,7 @@ and ocfl-validate.py, and over S3 against plain boto3 downloads. What is compare
 
 All are timed in processes of their own from when they have loaded; those that are commands, as whole commands as well.
 
-python bench/audit.py [--sets large,medium,small] [--servers ceph] [--runs 3] [--folder DIR]
+python bench/audit.py [--sets large,medium,small] [--servers ceph] [--runs 3] [--memory 100000] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -125,7 +126,8 @@ def audit(home: str) -> None:
         outcome = archive.audits.run(Asked("all", stores), progress=_unheard)
         seconds = time.monotonic() - began
     assert outcome.verdict == "passed", outcome
-    print(json.dumps({"bytes": outcome.bytes, "seconds": seconds}))
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"bytes": outcome.bytes, "seconds": seconds, "memory": most / KB}))
 
 
 def by_bagit(folder: str) -> None:
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--sets", default="large,medium,small")
     parser.add_argument("--servers", default="ceph")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--memory", type=int, default=0, help="files of two packages, against a tenth of them")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("LANTAI_LANG", "en")
@@ -193,6 +196,11 @@ def main() -> None:
             compare(name, place, SETS[name], asked.runs)
         finally:
             shutil.rmtree(place)
+    for files in (asked.memory // 10, asked.memory) if asked.memory else ():
+        with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
+            fill(Path(folder) / "home", Set(2, files // 2, 10, 10, 0))
+            found = itself("--audit", Path(folder) / "home")
+            print(f"{files:,} files: the largest process of an audit had {found['memory']:.0f} MB", flush=True)
     for name in filter(None, asked.servers.split(",")):
         with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
             over_s3(name, Path(folder), asked.runs)

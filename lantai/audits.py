@@ -34,6 +34,7 @@ from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
 
+_FOR_A_PERSON = ("audit-diverged", "store-odd")
 _OF_HARVESTS = ("remote-damaged", "remote-missing", "remote-cut")
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
@@ -279,7 +280,7 @@ class Audits:
                 beside.setdefault(one.store, []).append(one.finding)
             elif one.package is None and one.finding.code in _OF_HARVESTS:
                 harvested.setdefault(one.store, []).append(one.finding)
-            elif one.package is not None and one.finding.code != "audit-diverged":
+            elif one.package is not None and one.finding.code not in _FOR_A_PERSON:
                 found.setdefault((one.store, one.package), []).append(one.finding)
         for which, mended in ((beside, self._repairs.beside), (harvested, self._repairs.harvested)):
             for store, findings in which.items():

@@ -53,8 +53,7 @@ def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: 
         except (Damaged, UsageError) as error:
             yield Finding.of("store-identity", KEY, reason=error.what)
     if root.prefix:
-        for key in journal_strays(root.store):
-            yield Finding.of("store-stray", key)
+        yield from journal_strays(root.store)
         yield from gathered_wrong(root.store)
     files = laid() if root.prefix else {
         key.removeprefix(PREFIX): data for key, data in laid().items() if key.startswith(PREFIX)
@@ -64,5 +63,4 @@ def judge(root: Root, require: Callable[[Identity], object] = lambda _identity: 
         # A later edition of a schema is not in a store that was made before it, until something of it is written.
         if found != data and not (found is None and _LATER.fullmatch(key)):
             yield Finding.of("store-file", key)
-    for key in strays(root, {KEY, *files} if root.prefix else {*files}):
-        yield Finding.of("store-stray", key)
+    yield from strays(root, {KEY, *files} if root.prefix else {*files})

@@ -37,10 +37,10 @@ class _Budget(click.ParamType[Budget]):
 @click.command(
     cls=Command,
     help=N_("Prove that what is stored is still what was stored, and enter it in the journal.\n\n"
-            "Level listing: everything is there, of the right size, and nothing else; server: the server vouches for "
-            "the SHA-256 of everything (S3 only, where it was seen to); full: every byte is read and hashed. An audit "
-            "also audits itself: it damages packages as they are read, and if it does not find that, nothing it says "
-            "counts (exit code 3)."),
+            "Level listing: everything is there, all files together of the right size, and nothing else; server: the "
+            "server vouches for the SHA-256 of everything (S3 only, where it was seen to); full: every byte is read "
+            "and hashed. An audit also audits itself: it damages packages as they are read, and if it does not find "
+            "that, nothing it says counts (exit code 3)."),
     examples=("lantai audit --all", "lantai audit --package a1b2c3d4", "lantai audit --all --level listing",
               "lantai audit --due --budget 2h"),
 )  # fmt: skip
@@ -168,7 +168,7 @@ def _looked_at(outcome: Outcome) -> str:
         case "server":
             return _("level server: checksums that the server vouches for, {size} read").format(size=read)
         case "listing":
-            return _("level listing: names, sizes, inventories and tag files only")
+            return _("level listing: names, the sizes of all files together, inventories and tag files only")
 
 
 def _failed(fault: Fault) -> dict[str, Any]:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from ..catalog import Catalog
 
 Level: TypeAlias = Literal["listing", "server", "full"]
-"""listing: everything is there, of the right size, and nothing else; of content only the bags' own tag files are read
-and hashed, with which sizes are compared. server: the server vouches for the SHA-256 of every content; where it does
-not, or for another, that is read. full: every byte of content is read and hashed. Inventories always are.
+"""listing: everything is there, and nothing else; of content only the bags' own tag files are read and hashed, with
+which the sizes of each version's files together are compared: it does not see that two were exchanged. server: the
+server vouches for the SHA-256 of every content; where it does not, or for another, that is read. full: every byte of
+content is read and hashed. Inventories always are.
 """
 
 Thing = TypeVar("Thing")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 
 from ..digest import digest_of
 from ..model import PackageId
-from ..storage import Skip, Stat, Store, absent
+from ..storage import Odd, Skip, Stat, Store, absent
 from ..storage.ocfl import Root
 from ..storage.views import ReadOnly
 from ..storage.workers import unheard
@@ -158,7 +158,9 @@ class Damaging(ReadOnly):
             elif self.damage != "missing":
                 yield self.stat(found.key)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
 

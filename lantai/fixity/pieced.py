@@ -16,7 +16,7 @@ from ..digest import Algorithm
 from ..errors import NotFound
 from ..messages import _
 from ..model import PackageId
-from ..storage import Skip, Stat, absent, beyond
+from ..storage import Odd, Skip, Stat, absent, beyond
 from ..storage.ocfl import DECLARATION, DECLARED, Root, digest_of_chunks
 from ..storage.ocfl.copy import Diverged
 from ..storage.ocfl.inventory import sidecar
@@ -105,5 +105,7 @@ class Pieced(ReadOnly):
                 if skip is not None and (folder := skip(key)):
                     past = beyond(folder)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))

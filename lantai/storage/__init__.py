@@ -25,6 +25,9 @@ Body: TypeAlias = Callable[[], Iterable[bytes]]
 Skip: TypeAlias = Callable[[str], str]
 """Of a key that was listed: the folder ("a/b/") of which nothing more is to be listed; "": none."""
 
+Odd: TypeAlias = Callable[[str], object]
+"""Told of what lies among keys and is none, as a person can read it. Of an empty folder: its own name, and "/"."""
+
 MAX_COMPONENT = 255
 """Bytes of UTF-8 that one component of a key may have, on every backend."""
 MAX_KEY = 900
@@ -132,8 +135,14 @@ class Store(Protocol):
         """
         ...
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
-        """What list gives, by its keys alone: on a file system a listing of names is much cheaper than one of sizes."""
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
+        """What list gives, by its keys alone: on a file system a listing of names is much cheaper than one of sizes.
+
+        odd: told on the way, where a backend can hold what is no key: on a file system links, devices, folders that
+        are empty (one may be a writer's, about to be filled: see still_odd), and names that are none of a key.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -158,6 +167,15 @@ def load(store: Store, key: str) -> bytes:
     """All bytes of what fits in memory. NotFound."""
     with store.open(key) as source:
         return source.read()
+
+
+def still_odd(store: Store, told: Iterable[str]) -> Iterator[str]:
+    """What keys told as odd, but for folders that are empty no more: a writer makes one just before its file."""
+    for name in told:
+        again: list[str] = []
+        if name.endswith("/") and (next(store.keys(name, odd=again.append), None) is not None or name not in again):
+            continue
+        yield name
 
 
 def beyond(prefix: str) -> bytes:

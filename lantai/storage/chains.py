@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 
-from . import Store, whole
+from ..model import Finding
+from . import Store, still_odd, whole
 
 SCHEMAS = "schemas/"
 """Where the schemas of all that a store holds lie in it."""
@@ -46,11 +47,13 @@ class Chains:
             if (number := self.number_of(key)) is not None:
                 yield number
 
-    def strays(self, store: Store) -> Iterator[str]:
-        """Keys below the prefix that are none of a chain."""
-        for key in store.keys(self.prefix):
+    def strays(self, store: Store) -> Iterator[Finding]:
+        """What lies below the prefix and is no part of a chain."""
+        odd: list[str] = []
+        for key in store.keys(self.prefix, odd=odd.append):
             if not self._key.fullmatch(key):
-                yield key
+                yield Finding.of("store-stray", key)
+        yield from (Finding.of("store-odd", name) for name in still_odd(store, odd))
 
 
 def publish(store: Store, room: str, edition: int) -> None:

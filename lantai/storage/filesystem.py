@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -24,7 +25,22 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
 from ..digest import Algorithm, Digests, Hasher
 from ..errors import Exists, NotFound, StoreUnavailable, UsageError
 from ..messages import _
-from . import MAX_KEY, RESERVED, Body, Properties, Skip, Stat, Store, absent, beyond, key_bytes, require_expected
+from . import (
+    MAX_COMPONENT,
+    MAX_KEY,
+    RESERVED,
+    Body,
+    Odd,
+    Properties,
+    Skip,
+    Stat,
+    Store,
+    absent,
+    beyond,
+    is_key,
+    key_bytes,
+    require_expected,
+)
 from .folders import Folders, parent, remove
 from .linux import claim, fsync, syncfs, syncfs_trusted, unavailable
 from .reader import reader, unreadable
@@ -137,30 +153,40 @@ class FilesystemStore:
             if stat.S_ISREG(seen.st_mode):
                 yield _stat(key, seen)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         # A lone surrogate has its place in the order, and matches nothing.
         wanted, past = prefix.encode(errors="surrogatepass"), after.encode(errors="surrogatepass")
         base = wanted[: wanted.rfind(b"/") + 1]
         if base.startswith(RESERVED) or not self._folders.hold(base):
             return
-        stack = [(base, [name for name in self._folders.names(base) if name.startswith(wanted[len(base) :])])]
+        found = self._folders.names(base)
+        if odd is not None and base and not found and wanted == base:
+            odd(prefix)
+        stack = [(base, [name for name in found if name.startswith(wanted[len(base) :])], False)]
         while stack:
-            base, names = stack[-1]
+            base, names, are_plain = stack[-1]
             if not names:
                 stack.pop()
                 continue
-            key = base + names.pop()
-            if key.endswith(b"/"):
-                if (key >= past or past.startswith(key)) and key not in RESERVED:
-                    stack.append((key, self._folders.names(key)))
-            elif key > past and len(key) <= MAX_KEY:
-                try:
-                    text = key.decode()
-                except UnicodeDecodeError:
-                    continue  # a name that is not UTF-8, so no key
-                yield text
-                if skip is not None and (folder := skip(text)):
-                    past = beyond(folder)
+            path = base + names.pop()
+            if path.endswith(b"/"):
+                if path in RESERVED or not (path > past or past.startswith(path)):
+                    continue
+                text = path.decode(errors="surrogateescape")
+                if (is_one := is_key(text[:-1])) and (found := self._folders.names(path)):
+                    stack.append((path, found, _are_plain(found)))
+                elif odd is not None and path > past:
+                    odd(text if is_one else _readable(path))
+            elif path > past:
+                text = path.decode("utf-8", "surrogateescape")  # what is not UTF-8 is no key
+                if (are_plain and len(path) <= MAX_KEY) or is_key(text):
+                    yield text
+                    if skip is not None and (folder := skip(text)):
+                        past = beyond(folder) + b"\xff" * MAX_COMPONENT  # and every name that is no text
+                elif odd is not None:
+                    odd(_readable(path))
 
     def delete(self, key: str) -> None:
         folder = path = self._path(key)
@@ -209,6 +235,8 @@ class FilesystemStore:
             self._threads = ThreadPoolExecutor(_PARALLEL, "store")
             self._folders.make(parent(self._prefix))
             for name in self._folders.names(b".tmp/"):
+                if name.endswith(b"\0"):
+                    continue  # not of our making
                 path = self._root + b"/.tmp/" + name
                 with suppress(OSError):  # another process may sweep too
                     if time.time() - os.lstat(path).st_mtime > _STALE:
@@ -354,6 +382,19 @@ class FilesystemStore:
 
 def _stat(key: str, seen: os.stat_result) -> Stat:
     return Stat(key, seen.st_size, datetime.fromtimestamp(seen.st_mtime, UTC), None)
+
+
+def _are_plain(names: Sequence[bytes]) -> bool:
+    """Whether these surely are names that keys can have. Asked of all at once, since to ask it of each costs as much as
+    the listing.
+    """
+    return max(map(len, names)) <= MAX_COMPONENT and b"".join(names).decode(errors="surrogateescape").isprintable()
+
+
+def _readable(path: bytes) -> str:
+    """Of what is no key: its name, where each byte that is no text stands as \\xNN."""
+    text = path.rstrip(b"/\0").decode(errors="backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda one: f"\\x{ord(one[0]):02x}", text)
 
 
 def _discard(temporary: bytes) -> None:

@@ -25,8 +25,8 @@ class Folders:
     durable: dict[bytes, int] = field(default_factory=dict)
 
     def names(self, base: bytes) -> list[bytes]:
-        """The folders and files in base ("a/b/" or ""), last first; a link or device is neither. Folders end in "/":
-        their order is then that of whole keys.
+        """What is in base ("a/b/" or ""), last first. Folders end in "/": their order is then that of whole keys. Links
+        and devices end in NUL, which no name has.
         """
         path, names = self.root + b"/" + base, list[bytes]()
         try:
@@ -36,6 +36,8 @@ class Folders:
                         names.append(entry.name)
                     elif entry.is_dir(follow_symlinks=False):
                         names.append(entry.name + b"/")
+                    else:
+                        names.append(entry.name + b"\0")
         except OSError as error:
             if base and error.errno in _NONE:
                 return []

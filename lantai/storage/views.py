@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..digest import Algorithm, Digests
-from . import Body, Properties, Skip, Stat, Store
+from . import Body, Odd, Properties, Skip, Stat, Store
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -35,8 +35,10 @@ class ReadOnly:
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         return self.store.list(prefix, after, skip)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
-        return self.store.keys(prefix, after, skip)
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
+        return self.store.keys(prefix, after, skip, odd)
 
     def put(self, key: str, body: Body, *, algorithms: Sequence[Algorithm], expect: Digests | None = None) -> Digests:
         raise AssertionError("it is only read")

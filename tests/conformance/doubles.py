@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, Hasher
 from lantai.errors import Damaged, Exists, NotFound, StoreUnavailable
-from lantai.storage import Body, Properties, Skip, Stat, Store, beyond, key_bytes
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, beyond, key_bytes
 
 _PROPERTIES = Properties(
     create_only=True, verifies_uploads=False, vouches=False, connections=2, durable=True, resumes=None
@@ -77,7 +77,9 @@ class MemoryStore:
                 if skip is not None and (folder := skip(key)):
                     past = beyond(folder)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:
@@ -164,7 +166,9 @@ class FaultyStore:
     def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
         return self.store.list(prefix, after, skip)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:
@@ -236,7 +240,9 @@ class CrashingStore:
             yield found
             self._alive()
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:

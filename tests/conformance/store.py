@@ -63,6 +63,12 @@ class StoreSuite:
     def store(self, fresh: Fresh) -> Store:
         return fresh()
 
+    def test_where_all_is_put_nothing_is_odd(self, store: Store) -> None:
+        fill(store, ORDERED)
+        told: list[str] = []
+        assert list(store.keys(odd=told.append)) == list(ORDERED)
+        assert told == []
+
     # --- put
 
     @pytest.mark.parametrize("key", ODD_KEYS)

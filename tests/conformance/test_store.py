@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lantai.errors import Exists, NotFound, StoreUnavailable, UsageError
-from lantai.storage import Store
+from lantai.storage import Skip, Store, is_key, still_odd
 from lantai.storage.filesystem import FilesystemStore, SyncMode
 from tests.conformance.doubles import Crash, CrashingStore, FaultyStore, MemoryStore, When
 from tests.conformance.store import Fresh, StoreSuite, fill, keys, of, read
@@ -132,6 +132,39 @@ def test_the_root_may_be_a_link(root: Path) -> None:
     store.put("a/c", of(b"x"), algorithms=())
     store.sync()
     assert keys(store) == ["a/b", "a/c"]
+
+
+def test_what_is_no_key_is_told_by_the_way_and_is_none_of_the_keys(root: Path) -> None:
+    store = FilesystemStore(root)
+    fill(store, ("a/b/file", "a/c", "esc", "z/file"))
+    (root / "a" / "link").symlink_to("c")
+    (root / "a" / "gone").symlink_to("nowhere")
+    os.mkfifo(root / "a" / "b" / "pipe")
+    (root / "a" / "b" / "empty" / "within").mkdir(parents=True)
+    for name in (b"a/b/\xff\xfe", b"a/esc\x1bx", b"a/del\x9b\x07", b".tmp/left", b"z/d\x1b/file"):
+        path = os.fsencode(root) + b"/" + name
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 -- no text
+        Path(os.fsdecode(path)).write_bytes(b"x")
+    (root / "lost+found").mkdir()
+
+    def odd(prefix: str = "", after: str = "", skip: Skip | None = None) -> list[str]:
+        told: list[str] = []
+        assert all(map(is_key, store.keys(prefix, after, skip, told.append)))
+        return told
+
+    assert keys(store) == ["a/b/file", "a/c", "esc", "z/file"]
+    below = ["a/b/empty/within/", "a/b/pipe", "a/b/\\xff\\xfe"]
+    beside = ["a/del\\x9b\\x07", "a/esc\\x1bx", "a/gone", "a/link"]
+    assert odd() == [*below, *beside, "z/d\\x1b"]
+    assert odd("a/b/") == below
+    assert odd("a/b/empty/within/") == below[:1]
+    assert odd("a/g") == ["a/gone"]
+    assert odd("a/", after="a/b/file") == [*below[1:], *beside]
+    assert odd("a/", skip=lambda key: "a/b/" if key.startswith("a/b/") else "") == [below[0], *beside]
+    assert list(still_odd(store, odd())) == odd()
+    found = odd()
+    store.put("a/b/empty/within/file", of(b"x"), algorithms=())
+    assert list(still_odd(store, found)) == [*below[1:], *beside, "z/d\\x1b"]
 
 
 def test_links_and_special_files_are_no_keys(root: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from lantai.digest import Algorithm, Digests
-from lantai.storage import Body, Properties, Skip, Stat, Store
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store
 
 PATIENCE = 60.0
 """Seconds after which a test that hangs is given up."""
@@ -54,9 +54,11 @@ class Gate:
         self._pass(reading=True)
         return self.store.list(prefix, after, skip)
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         self._pass(reading=True)
-        return self.store.keys(prefix, after, skip)
+        return self.store.keys(prefix, after, skip, odd)
 
     def delete(self, key: str) -> None:
         self._pass()

@@ -28,7 +28,7 @@ import pytest
 from lantai.errors import StoreUnavailable
 from lantai.fixity import audit as auditing
 from lantai.model import PackageId
-from lantai.storage import Bucket, Skip, Stat, Store, absent, open_store, promises, workers
+from lantai.storage import Bucket, Odd, Skip, Stat, Store, absent, open_store, promises, workers
 from lantai.storage.ocfl import Root, copy, validate
 from lantai.storage.s3.client import Client
 from tests.conformance.objects import keys
@@ -510,7 +510,9 @@ class Yesterday(Around):
             if found.key in self._before or not self._is_old.search(found.key):
                 yield found
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +208,73 @@ def test_what_lies_there_too_much_is_found(lantai: Lantai, second: Path, ids: li
     assert lantai("audit", "--package", ids[0], "--package", ids[1], "--json").code == 1
 
 
+def odd(place: Path) -> set[str]:
+    """One of each kind that no store can hold, and how it is told."""
+    (place / "link").symlink_to("/etc/passwd")
+    os.mkfifo(place / "pipe")
+    (place / "empty").mkdir()
+    (place / os.fsdecode(b"\xff\xfe")).write_text("x")
+    (place / "esc\x1bx").write_text("x")
+    return {"link", "pipe", "empty/", r"\xff\xfe", r"esc\x1bx"}
+
+
+ODD_PLACES = [
+    "ocfl/*/*/*/*/v1", "ocfl/*/*/*/*/v1/content/*/data", "ocfl/*/*/*/*", "ocfl", "ocfl/*/*", "schemas", "journal",
+    "journal/*", "store.json/..",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ODD_PLACES)
+def test_what_no_store_can_hold_is_told_one_by_one_and_left_to_a_person(
+    lantai: Lantai, second: Path, ids: list[str], where: str
+) -> None:
+    assert lantai("access", "set", ids[0], "open", "--reason", "期满").code == 0
+    place = second if where == "store.json/.." else at(second, where)
+    keys = {(place.relative_to(second) / "x").as_posix()[:-1] + name for name in odd(place)}
+    lain = set(second.glob("**/*"))
+    for words in (("--no-repair", "--level", "listing"), ()):
+        told = lantai("audit", "--all", "--json", *words)
+        assert (told.code, told.object["checked"], told.object["not_reached"]) == (1, 4, []), told
+        assert {(one["store"], one["subject"]) for one in told.object["failed"]} == {("second", key) for key in keys}
+        assert (len(told.object["failed"]), told.object["repaired"], told.object["void"]) == (len(keys), 0, False)
+    assert lain <= set(second.glob("**/*"))
+    if where.startswith("ocfl/*/*/*/*"):  # a package's own, so it is entered
+        assert "store-odd" in lantai("journal", "list", "--json").out
+
+
+def test_a_package_is_put_right_beside_what_no_store_can_hold(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    file = at(second, PLACES["content"])
+    whole = file.read_bytes()
+    place = at(second, "ocfl/*/*/*/*/v1")
+    odd(place)
+    odd(at(lantai.folder / "store", "ocfl/*/*/*/*/v1"))  # and in the store that it is taken from
+    lain = set(second.glob("**/*"))
+    flip(file)
+    assert lantai("audit", "--all", "--json").object["repaired"] == 1
+    assert file.read_bytes() == whole
+    assert lain <= set(second.glob("**/*"))
+
+
+def test_validate_tells_what_no_store_can_hold(lantai: Lantai, ids: list[str]) -> None:
+    place = at(lantai.folder / "store", "ocfl/*/*/*/*/v1/content")
+    assert (len(ids), lantai("validate", "--json").code) == (2, 0)
+    names = odd(place)
+    told = lantai("validate", "--json")
+    assert told.code == 1
+    assert all(f"v1/content/{name}" in told.out.replace("\\\\", "\\") for name in names), told
+
+
+def test_a_link_in_the_place_of_an_object_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert ids
+    gone = at(second, "ocfl/*/*/*/*")
+    gone.rename(second.parent / "moved")
+    gone.mkdir()
+    (gone / "v1").symlink_to(second.parent / "moved" / "v1")
+    told = {one["subject"] for one in lantai("audit", "--all", "--no-repair", "--json").object["failed"]}
+    assert (gone / "v1").relative_to(second).as_posix() in told
+
+
 def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[str]) -> None:
     assert ids
     flip(at(second, PLACES["content"]))
@@ -215,7 +283,8 @@ def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[
     tags = sum(one.stat().st_size for one in second.glob("ocfl/*/*/*/*/v*/content/*/*") if one.is_file())
     assert told.object["bytes"] == 2 * tags
     assert {one["state"]["level"] for one in checks(lantai)} == {"listing"}
-    assert "inventories and tag files only" in lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    said = lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
+    assert "the sizes of all files together, inventories and tag files only" in said
     at(second, PLACES["METS"]).unlink()
     assert lantai("audit", "--all", "--level", "listing", "--json").code == 1
 
@@ -327,8 +396,9 @@ def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second
 
     shutil.rmtree(second / "ocfl" / at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}").relative_to(second / "ocfl"))
     before = everything(lantai.folder / "store")
-    (lost,) = lantai("audit", "--all", "--no-repair", "--json").object["failed"]
-    assert (lost["store"], lost["package"], lost["code"]) == ("second", ids[1], "audit-lost")
+    told = lantai("audit", "--all", "--no-repair", "--json").object["failed"]
+    assert {one["store"] for one in told} == {"second"}
+    assert [(one["package"], one["code"]) for one in told] == [(ids[1], "audit-lost"), (None, "store-odd")]
     assert everything(second) != before
     assert lantai("audit", "--all", "--json").object["lost"] == []
     assert everything(second) == before

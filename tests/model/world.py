@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, digest_of
 from lantai.errors import Damaged, Exists, StoreUnavailable
-from lantai.storage import Body, Properties, Skip, Stat, Store, absent
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, absent
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 """Time stands still: who is taken for dead is decided by what a clean is told, not by a clock."""
@@ -215,7 +215,9 @@ class Port:
             folder = skip(key) if skip is not None else ""
             past = f"{folder}\U0010ffff".encode() if folder else key.encode()
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:

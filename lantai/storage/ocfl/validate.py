@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from ...errors import Damaged, NotFound
 from ...model import Finding, PackageId
+from .. import still_odd
 from . import DECLARATION, DECLARED, Reader, digest_of_chunks, layout
 from .inventory import TYPE, sidecar, valid_digest, valid_digests, valid_path, valid_paths
 from .layout import DRAFT_CONTENT
@@ -50,14 +51,20 @@ def _holds_more_than_content(root: Root, package: PackageId) -> bool:
     return any(not content(key) for key in root.store.keys(place, skip=content))
 
 
-def strays(root: Root, known: set[str]) -> Iterator[str]:
-    """Every key of root's store that is neither known nor lies in an object's place or in a room for what is written
-    later. Objects and rooms are passed over, not listed.
+def strays(root: Root, known: set[str]) -> Iterator[Finding]:
+    """All of root's store that is neither known nor lies in an object's place or in a room for what is written later.
+    Objects and rooms are passed over, not listed.
     """
     judged = partial(_judged_elsewhere, root)
-    for key in root.store.keys(skip=judged):
+    odd: list[str] = []
+    for key in root.store.keys(skip=judged, odd=odd.append):
         if key not in known and not judged(key):
-            yield key
+            yield Finding.of("store-stray", key)
+    for name in still_odd(root.store, odd):
+        folder = judged(name)
+        # No key is there, no object: what else is in its place is judged here.
+        if not folder or (folder.startswith(root.prefix) and next(root.store.keys(folder), None) is None):
+            yield Finding.of("store-odd", name)
 
 
 _ROOMS = ("journal", "remote", "staging")
@@ -235,7 +242,8 @@ def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Ite
     alive: dict[tuple[int, str], bool] = {}
     contents = table.contents()
     named = next(contents, None)  # both come in byte order
-    for key in root.store.keys(place):
+    odd: list[str] = []
+    for key in root.store.keys(place, odd=odd.append):
         path = key[len(place) :]
         while named and named[0] < path:
             yield Finding.of("E092", place + named[0], expected=named[1], found="-")
@@ -250,6 +258,9 @@ def _content(root: Root, package: PackageId, head: int, table: Inventory) -> Ite
     while named:
         yield Finding.of("E092", place + named[0], expected=named[1], found="-")
         named = next(contents, None)
+    for name in still_odd(root.store, odd):
+        if not _is_of_live_draft(root, package, name[len(place) :], alive):
+            yield Finding.of("store-odd", name)
 
 
 def _is_of_live_draft(root: Root, package: PackageId, path: str, alive: dict[tuple[int, str], bool]) -> bool:

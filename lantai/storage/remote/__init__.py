@@ -159,8 +159,7 @@ def _require(store: Store, key: str, data: bytes) -> None:
 
 def wrong(store: Store) -> Iterator[Finding]:
     """What lies below remote/ and is not as it was written, or nobody wrote. Every byte is read."""
-    for key in _CHAINS.strays(store):
-        yield Finding.of("store-stray", key)
+    yield from _CHAINS.strays(store)
     for source in sources(store):
         known = Head()
         for number in numbers(store, source):

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from ...digest import Algorithm, Digests, Hasher, digests_of
 from ...errors import Damaged, Exists, NotFound, StoreUnavailable
 from ...messages import _
-from .. import MAX_KEY, Body, Bucket, Properties, Skip, Stat, Store, beyond, is_key, key_bytes, require_expected
+from .. import MAX_KEY, Body, Bucket, Odd, Properties, Skip, Stat, Store, beyond, is_key, key_bytes, require_expected
 from .client import Client, Refused, Source
 from .probe import Seen, probe
 from .reader import reader
@@ -157,7 +157,9 @@ class S3Store:
             if past > last:
                 more = {"StartAfter": self._client.name(start)}
 
-    def keys(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[str]:
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
         return (found.key for found in self.list(prefix, after, skip))
 
     def delete(self, key: str) -> None:
