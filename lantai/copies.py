@@ -15,6 +15,7 @@ from .errors import LantaiError, UsageError
 from .home import keeping
 from .messages import _
 from .model import Finding, PackageId
+from .storage.journal.verify import HOME
 from .storage.ocfl import Root
 from .storage.ocfl.copy import copy_package
 from .storage.workers import Progress, unheard
@@ -78,7 +79,8 @@ class Copies:
 
     def replicate(self, source: str, target: str | None, progress: Progress) -> Iterator[Replicated]:
         origin = self._stores.root(source)
-        yield from self._merge([target] if target else [one.name for one in self._stores.settings])
+        names = [target] if target else [one.name for one in self._stores.settings]
+        yield from self._merge(names, [*names, *([] if target else [HOME])])
         for name in [target] if target else [one.name for one in self._stores.copies]:
             if name == source:
                 raise UsageError(
@@ -100,10 +102,10 @@ class Copies:
                         note(package, copied)
                         yield Replicated(package, name, copied, None)
 
-    def _merge(self, names: Sequence[str]) -> Iterator[Replicated]:
-        """Of the journal, and of what was harvested, what any store lacks and another, or the home, has."""
-        given = self._entries.merge(names, keep=lambda store: keeping(self._home, store, self._now()))
-        given = chain(given, self._gathered(names))
-        for name, segments in sorted(Counter(name for name, _key in given).items()):
+    def _merge(self, names: Sequence[str], of_journal: Sequence[str]) -> Iterator[Replicated]:
+        """Of what was harvested, and of the journal, which the home keeps too, what any lacks and another has."""
+        given = self._entries.merge(of_journal, keep=lambda store: keeping(self._home, store, self._now()))
+        every = chain((one.store for one in given), (name for name, _key in self._gathered(names)))
+        for name, segments in sorted(Counter(every).items()):
             yield Replicated(None, name, segments, None)
         self._entries.catch_up()

@@ -198,7 +198,7 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
         packages = versions = segments = 0
         with metered() as meter:
             for one in archive.replicate(source, target, progress=meter):
-                required = target or next(it.required for it in archive.settings.store if it.name == one.store)
+                required = target or one.store not in [it.name for it in archive.settings.store if not it.required]
                 failed |= one.error is not None and bool(required or one.package)
                 if one.package is None:
                     segments += one.versions

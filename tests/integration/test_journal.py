@@ -442,6 +442,28 @@ def test_damage_is_named_and_taken_from_another_store(
             assert whole.items() <= {one.name: one.read_bytes() for one in segments(second)}.items()
 
 
+@pytest.mark.parametrize("mend", [("audit", "--all"), ("replicate",)], ids=["audit", "replicate"])
+@pytest.mark.parametrize("decided", [False, True], ids=["at once", "after a decision"])
+def test_a_damaged_end_of_the_chain_of_the_home_comes_back_from_a_store(
+    stocked: tuple[Lantai, str], mend: tuple[str, ...], decided: bool
+) -> None:
+    lantai, id = stocked
+    set_access(lantai, id, "open")
+    set_access(lantai, id, "closed")
+    last = segments(lantai.folder)[-1]
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-9])
+    if decided:  # nobody is kept from deciding: that begins another chain
+        set_access(lantai, id, "open")
+    lantai(*mend)
+    assert last.read_bytes() == whole
+    [kept] = (lantai.folder / "damaged").rglob(last.name)
+    assert kept.read_bytes() == whole[:-9]
+    assert len({one.parent.name for one in segments(lantai.folder)}) == (2 if decided else 1)
+    assert lantai("journal", "verify").code == 0
+    assert lantai("audit", "--all").code == 0
+
+
 def test_a_store_that_is_away_is_not_compared_and_that_is_said(lantai: Lantai, second: Path, records: Path) -> None:
     id = lantai.stored(records)["package"]
     set_access(lantai, id, "open")
