@@ -285,6 +285,7 @@ def update(
                 "package": id, "status": "pending" if done.missing else "stored", "version": done.version,
                 "files": row.files, "bytes": row.bytes,
                 **({"missing": list(done.missing)} if done.missing else {}),
+                **({"warnings": [shapes.finding(one) for one in done.warnings]} if done.warnings else {}),
             }
         )  # fmt: skip
         output.findings(done.warnings)

@@ -199,7 +199,7 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
         with metered() as meter:
             for one in archive.replicate(source, target, progress=meter):
                 required = target or one.store not in [it.name for it in archive.settings.store if not it.required]
-                failed |= one.error is not None and bool(required or one.package)
+                failed |= bool(one.faults) or (one.error is not None and bool(required or one.package))
                 if one.package is None:
                     segments += one.versions
                 else:
@@ -211,9 +211,14 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
                     {
                         "store": one.store, "package": one.package, "status": outcome,
                         "versions" if one.package or one.error else "segments": one.versions,
+                        **(shapes.findings(fault.finding for fault in one.faults) if one.faults else {}),
                         **(shapes.error(one.error) if one.error else {}),
                     }
                 )  # fmt: skip
+                for fault in one.faults if not output.as_json else ():
+                    words = _("{store} had lost this, and has it again: {what}: {why}")
+                    what, why = fault.package or fault.finding.subject, fault.finding.message
+                    note(words.format(store=_(fault.store), what=what, why=why), "yellow")
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
         tell_unnoted(archive)

@@ -61,7 +61,7 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
     if more > 0:
         lines[_MOST:] = [ngettext("and {count} more", "and {count} more", more).format(count=more)]
     facts = {
-        **outcome.counts, "level": outcome.level,
+        **outcome.counts, **({"level": outcome.level} if command == "audit" else {}),
         "lost_packages": [{"store": one.store, "package": one.package} for one in outcome.lost[:_MOST]],
         "faulty": [
             {"store": store, "package": package, "code": code, "count": count}
@@ -69,7 +69,10 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
         ],
         "away": [store for store, _reason in outcome.away],
     }  # fmt: skip
-    said = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost").format(
+    words = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost")
+    if command != "audit":
+        words = _("{faults} found while stores were brought up to each other, {repaired} put right")
+    said = words.format(
         packages=_packages(outcome.packages), level=outcome.level,
         faults=ngettext("{count} fault", "{count} faults", len(outcome.faults)).format(count=len(outcome.faults)),
         repaired=_packages(sum(one.valid and one.package is not None for one in outcome.repaired)),

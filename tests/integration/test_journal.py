@@ -434,7 +434,8 @@ def test_damage_is_named_and_taken_from_another_store(
     assert shown(lantai, id)["holds"]["shown"] == "closed"
     if where == "one store":
         assert told["local"] <= {"journal-differs"}
-        assert lantai("replicate").code == 0
+        # Who lacks only the end may have been away, and has lost nothing.
+        assert lantai("replicate").code == (0 if harm in (tail_missing, rewritten) else 1)
         if harm is rewritten:  # two that are whole and differ are a person's to settle
             assert lantai("journal", "verify").code == 1
         else:
