@@ -100,7 +100,7 @@ class Audits:
         broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
         """
         for store in asked.stores:
-            self._require_level(store, asked.level)
+            self._stores.place(store)
         try:
             return self._run(asked, progress)
         except LantaiError as error:
@@ -114,6 +114,8 @@ class Audits:
         since = self._broken_off(asked)
         with self._entries.running("audit", asked.state(since, beside=beside), software=self._software) as ran:
             self._repairs.enter(done)
+            for store in asked.stores:
+                self._require_level(store, asked.level)
             outcome = self._audited(asked, since, beside, faults, progress)
             if asked.repair and not outcome.missed:
                 outcome = self._repaired(outcome, progress)
@@ -124,8 +126,7 @@ class Audits:
         return outcome
 
     def _require_level(self, store: str, level: Level) -> None:
-        """UsageError: there is no store of that name, or its server was not seen to vouch for anything."""
-        self._stores.place(store)
+        """UsageError: its server was not seen to vouch for anything."""
         if level != "server":
             return
         with suppress(Damaged, NotFound, StoreUnavailable):  # that it is away is told of where it is audited

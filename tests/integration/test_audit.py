@@ -245,7 +245,8 @@ def test_no_server_vouches_for_a_file_system(lantai: Lantai, ids: list[str]) -> 
     assert ids
     done = lantai("audit", "--all", "--level", "server", "--json")
     assert (done.code, done.error["kind"], done.error["subject"]) == (2, "UsageError", "local")
-    assert lantai("jobs", "--json").objects == []
+    [run] = lantai("jobs", "--json").objects
+    assert (run["verdict"], "SHA-256" in run["reason"]) == ("failed", True)
 
 
 # -- runs

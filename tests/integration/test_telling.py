@@ -239,6 +239,14 @@ def test_a_store_that_is_away_is_told_and_a_used_up_budget_is_not(
     assert "second" in subject
 
 
+def test_a_level_that_no_store_has_is_told(lantai: Lantai, id: str, mailbox: Post) -> None:
+    assert id
+    tell(lantai, by_mail(mailbox.port, "a@example.org"))
+    assert lantai("audit", "--due", "--level", "server").code == 2
+    [subject] = mailbox.read()
+    assert subject.startswith("[failed] ")
+
+
 def test_a_run_that_came_to_no_outcome_is_told_too(
     lantai: Lantai, id: str, mailbox: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
