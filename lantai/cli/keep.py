@@ -17,6 +17,7 @@ from ..model import Finding, PackageId
 from ..package.export import Form
 from ..package.validate import Verdict, validate_all
 from ..storage import Bucket
+from ..storage.journal.verify import called
 from ..storage.ocfl import Root
 from ..storage.ocfl.copy import Diverged
 from ..stores import store_at
@@ -218,7 +219,7 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
                 for fault in one.faults if not output.as_json else ():
                     words = _("{store} had lost this, and has it again: {what}: {why}")
                     what, why = fault.package or fault.finding.subject, fault.finding.message
-                    note(words.format(store=_(fault.store), what=what, why=why), "yellow")
+                    note(words.format(store=called(fault.store), what=what, why=why), "yellow")
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
         tell_unnoted(archive)

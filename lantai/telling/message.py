@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LantaiError
+from ..fixity.control import NAMES
 from ..fixity.outcome import Fault, Outcome
 from ..messages import N_, _, language, ngettext
 from ..model import RunVerdict
+from ..storage.journal.verify import called
 
 _MOST = 100
 """Lines of what was found; whoever wants more asks the archive."""
@@ -129,19 +131,19 @@ def _headline(outcome: Outcome) -> str:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     """The worst first."""
-    for missed in sorted({str(one.damage) for one in outcome.missed}):
+    for missed in sorted({_(NAMES[one.damage]) for one in outcome.missed}):
         yield _("void: this audit did not find damage that it made itself ({damage})").format(damage=missed)
     for lost in outcome.lost:
         # Beside packages lie no records; what lies there is named, since nothing else would name it.
         what = lost.package or lost.subject
-        yield _("lost: {store} {package}: {reason}").format(store=lost.store, package=what, reason=lost.reason)
+        yield _("lost: {store} {package}: {reason}").format(store=called(lost.store), package=what, reason=lost.reason)
     mended = _mended(outcome)
     left = [one for one in outcome.faults if not _is_mended(one, mended)]
     said = {_key(one): one for one in reversed(left)}
     for key, count in _by_code(left).items():
         one = said[key]
         why = one.finding.english if language() == "en" else one.finding.message
-        what = f"{one.store} {one.package or one.finding.subject}: {why} [{one.finding.code}]"
+        what = f"{called(one.store)} {one.package or one.finding.subject}: {why} [{one.finding.code}]"
         yield _("not repaired: {what}").format(what=what if count == 1 else f"{what} ×{count}")
     for done in outcome.repaired:
         if done.valid and done.package:
@@ -150,7 +152,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
             )
         elif done.valid:
             yield _("repaired: {store} {keys}; what was damaged lies in damaged/").format(
-                store=done.store, keys=", ".join(done.keys)
+                store=called(done.store), keys=", ".join(done.keys)
             )
     for store, reason in outcome.away:
         yield _("{store} was not audited: {reason}").format(store=store, reason=reason)

@@ -24,6 +24,11 @@ HOME = "the home"
 """How this home is called among the sources: no store can have a name with a space in it."""
 
 
+def called(source: str) -> str:
+    """The name of a source as people are told it."""
+    return _("the home") if source == HOME else source
+
+
 @dataclass(slots=True)
 class Count:
     """What was found in a source."""
@@ -94,7 +99,8 @@ def _walk(
                     yield name, Finding.of("journal-missing", key)
                 # This home holds nothing of others' chains, and may have been put back from a backup.
                 elif not chain.ended and name != HOME:
-                    by = ", ".join(other for other, one in chains.items() if one.next == number or one.last == number)
+                    others = (other for other, one in chains.items() if one.next == number or one.last == number)
+                    by = ", ".join(map(called, others))
                     yield name, Finding.of("journal-cut", key, by=by)
                     chain.ended = True
                 continue
@@ -118,7 +124,7 @@ def _walk(
                     noted[other] = {link.number: (link.seal, key)}
         if len(set(seals.values())) > 1:
             for name in seals:
-                yield name, Finding.of("journal-differs", key, stores=", ".join(seals))
+                yield name, Finding.of("journal-differs", key, stores=", ".join(map(called, seals)))
 
 
 def _judged(store: Store, archive: str, writer: str, number: int) -> tuple[Segment | None, str, Finding | None]:
