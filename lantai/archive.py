@@ -27,6 +27,7 @@ from .catalog import Catalog, Selection
 from .copies import Copies, Replicated
 from .entries import Entries, person_of
 from .errors import UsageError
+from .fixity.outcome import Fault, Outcome, Repaired
 from .formats import Identifier
 from .formats.apart import Apart
 from .home import recall, record
@@ -218,16 +219,24 @@ class Archive:
     def replicate(self, source: str | None, target: str | None, *, progress: Progress) -> Iterator[Replicated]:
         """Take over what target (every copy, by default) lacks of source (the primary), a package at a time.
 
-        Raises UsageError, and what keeps source from being read; what is wrong with a target is told.
+        What a target had had and had lost makes the run one with faults, and is told as what an audit finds. Raises
+        UsageError, and what keeps source from being read; what is wrong with a target is told.
         """
         asked = {"from": source or self.stores.primary, "to": target or "every copy"}
         with self.entries.running("replicate", asked, software=self.software.id, begins=False) as ran:
-            failed = 0
+            failed, faults, repaired = 0, list[Fault](), list[Repaired]()
             for one in self._copies.replicate(source or self.stores.primary, target, progress):
                 failed += one.error is not None
+                faults += one.faults
+                repaired += one.repaired
                 yield one
-            if failed:
-                ran.verdict, ran.counts = "faults", {"faults": failed}
+            outcome = Outcome("full", faults=tuple(faults), repaired=tuple(repaired))
+            if failed or faults:
+                counts = {"repaired": outcome.counts["repaired"]} if outcome.repaired else {}
+                ran.verdict, ran.counts = "faults", {"faults": failed + len(outcome.faults), **counts}
+        if outcome.faults or not failed:
+            kind = f"replicate {asked['from']} {asked['to']}"
+            self.telling.outcome(kind, outcome, command="replicate", run=ran.id)
 
     def settle(self) -> list[Settled]:
         """Complete or remove what a run of this home that was killed left behind, and no ingest can go on with; send

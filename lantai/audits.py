@@ -40,6 +40,10 @@ What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
 _GOES_ON = timedelta(days=7)
 """So long an audit of all that was broken off is gone on with, and not begun anew."""
+_BESIDE = timedelta(hours=20)
+"""So long what was seen of the journal, and of all else beside packages, holds for an audit of what is due: less than a
+day, so that each night's looks, though it begin a little sooner than the last one's.
+"""
 _TOGETHER = 200
 """Packages that the catalogue is asked about at once."""
 
@@ -60,14 +64,17 @@ class Asked:
         what = self.what if isinstance(self.what, str) else " ".join(sorted(self.what))
         return f"audit {what} {self.level} {' '.join(self.stores)}"
 
-    def state(self, since: datetime | None) -> dict[str, Any]:
-        """As the journal has it. since: when the run began that this one goes on with."""
+    def state(self, since: datetime | None, *, beside: bool) -> dict[str, Any]:
+        """As the journal has it. since: when the run began that this one goes on with; beside: whether it looks at what
+        lies beside packages.
+        """
         return {
             "what": self.what if isinstance(self.what, str) else list(self.what[:_TOLD]), "stores": list(self.stores),
             "level": self.level, "repair": self.repair,
             **({"bytes": self.budget.bytes} if self.budget and self.budget.bytes else {}),
             **({"seconds": self.budget.seconds} if self.budget and self.budget.seconds else {}),
             **({"since": moment(since)} if since else {}),
+            **({"beside": True} if beside else {}),
         }  # fmt: skip
 
 
@@ -94,7 +101,7 @@ class Audits:
         broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
         """
         for store in asked.stores:
-            self._require_level(store, asked.level)
+            self._stores.place(store)
         try:
             return self._run(asked, progress)
         except LantaiError as error:
@@ -103,11 +110,14 @@ class Audits:
 
     def _run(self, asked: Asked, progress: Progress) -> Outcome:
         # Before anything is entered: that would put back what is missing at the end of a chain, and needs a whole one.
-        faults, done = self._first(asked)
+        beside = asked.what == "all" or (asked.what == "due" and self._is_due_beside(asked))
+        faults, done = self._first(asked, beside)
         since = self._broken_off(asked)
-        with self._entries.running("audit", asked.state(since), software=self._software) as ran:
+        with self._entries.running("audit", asked.state(since, beside=beside), software=self._software) as ran:
             self._repairs.enter(done)
-            outcome = self._audited(asked, since, faults, progress)
+            for store in asked.stores:
+                self._require_level(store, asked.level)
+            outcome = self._audited(asked, since, beside, faults, progress)
             if asked.repair and not outcome.missed:
                 outcome = self._repaired(outcome, progress)
             outcome = outcome.with_done(done)
@@ -117,8 +127,7 @@ class Audits:
         return outcome
 
     def _require_level(self, store: str, level: Level) -> None:
-        """UsageError: there is no store of that name, or its server was not seen to vouch for anything."""
-        self._stores.place(store)
+        """UsageError: its server was not seen to vouch for anything."""
         if level != "server":
             return
         with suppress(Damaged, NotFound, StoreUnavailable):  # that it is away is told of where it is audited
@@ -128,15 +137,27 @@ class Audits:
                     remedy=_("Choose level listing or full, or --store with one of which lantai check-store says it."),
                 )  # fmt: skip
 
-    def _first(self, asked: Asked) -> tuple[list[Fault], list[Repaired | Lost]]:
-        """Whose each store is, and the journal: what was wrong, and what became of it."""
+    def _is_due_beside(self, asked: Asked) -> bool:
+        """Whether no run looked at what lies beside packages there of late and found nothing wrong: what is wrong is
+        told by every run until it is put right.
+        """
+        for one in self._catalog.runs():
+            if one.began < self._now() - _BESIDE:
+                break
+            looked = one.command == "audit" and one.asked.get("beside") and not one.broken_off
+            if looked and {*asked.stores} <= {*one.asked["stores"]}:
+                return one.verdict not in ("passed", "incomplete")
+        return True
+
+    def _first(self, asked: Asked, beside: bool) -> tuple[list[Fault], list[Repaired | Lost]]:
+        """Whose each store is, and, if beside, the journal: what was wrong, and what became of it."""
         faults: list[Fault] = []
         done: list[Repaired | Lost] = []
         for store in asked.stores:
             if error := self._stores.misidentified(store):
                 faults.append(Fault(store, None, Finding.of("store-identity", KEY, reason=error.what)))
                 done += [self._repairs.identity(store)] if asked.repair else []
-        if asked.what == "all":
+        if beside:
             of_journal = [
                 Fault(name, None, finding)
                 for name, finding in self._entries.verify({})
@@ -157,7 +178,7 @@ class Audits:
         return None
 
     def _audited(
-        self, asked: Asked, since: datetime | None, journal: Sequence[Fault], progress: Progress
+        self, asked: Asked, since: datetime | None, beside: bool, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
         packages = files = octets = before = 0
         faults = list(journal)
@@ -174,7 +195,8 @@ class Audits:
             spending.begin()
             began = self._now().replace(microsecond=0)  # the journal tells no less than seconds apart
             try:
-                if asked.what == "due" and next(self.due(store, asked.level), None) is None:
+                is_owed = asked.what != "due" or next(self.due(store, asked.level), None) is not None
+                if not is_owed and not (beside and store in dict(self._stores.reachable(strict=False))):
                     continue  # a disk that lies in a safe need not be there
                 root = self._stores.root(store)
                 chosen = spending.within(self._chosen(asked, store, root, since, skipped))
@@ -191,8 +213,10 @@ class Audits:
                             (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
                 if asked.what == "all":
                     told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
-                    beside = self._beside(store, root, asked.level, since or began)
-                    faults += [Fault(store, *one) for one in beside if one[0] not in told]
+                    unseen = self._unseen(store, root, asked.level, since or began)
+                    faults += [Fault(store, *one) for one in unseen if one[0] not in told]
+                if beside:
+                    faults += [Fault(store, None, finding) for finding in self._beside(store, root)]
             except LantaiError as error:
                 away.append((store, str(error)))
         return Outcome(
@@ -255,20 +279,20 @@ class Audits:
 
         return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
 
-    def _beside(
+    def _unseen(
         self, store: str, root: Root, level: Level, since: datetime
-    ) -> Iterator[tuple[PackageId | None, Finding]]:  # fmt: skip
-        """What no audit of a package can find: packages of which the store has nothing, which were not checked since;
-        None: of no package.
-        """
+    ) -> Iterator[tuple[PackageId, Finding]]:  # fmt: skip
+        """Packages of which the store has nothing, which were not checked since."""
         checked = self._catalog.last_checked(store, level)
         unseen = ((package, None) for package, _at in takewhile(lambda one: one[1] is None or one[1] < since, checked))
         yield from catalog_to_store(self._catalog, unseen, root, store)
-        for finding in self._stores.judge(store, root):
-            yield None, finding
+
+    def _beside(self, store: str, root: Root) -> Iterator[Finding]:
+        """What lies beside packages in a store."""
+        yield from self._stores.judge(store, root)
         for source, (number, _seal) in self._catalog.remote.heads().items():
             if (key := remote.key_of(source, number)) not in root.store.keys(key):
-                yield None, Finding.of("remote-cut", key)
+                yield Finding.of("remote-cut", key)
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""

@@ -24,7 +24,7 @@ from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, Record
 from .storage import Store, open_store
 from .storage import journal as chains
 from .storage.journal import Journal, Link, moment
-from .storage.journal.verify import HOME, Count, Keep, merge, verify
+from .storage.journal.verify import HOME, Count, Given, Keep, merge, verify
 from .storage.linux import machine
 from .stores import Stores
 from .telling.log import Log
@@ -327,16 +327,15 @@ class Entries:
         """What is wrong with the journal, in which store, in the home and for the catalogue; counts: what was read."""
         return verify(self.sources(), self._archive, heads=self._known(), counts=counts)
 
-    def merge(self, targets: Sequence[str], *, keep: Callable[[str], Keep]) -> Iterator[tuple[str, str]]:
-        """Give stores what they lack of the journal, or hold damaged, from all that can be reached; store and key.
+    def merge(self, targets: Sequence[str], *, keep: Callable[[str], Keep]) -> Iterator[Given]:
+        """Give stores what they lack of the journal, or hold damaged, from all that can be reached.
 
         The home gets back what it wrote itself, if it is among the targets. keep: for what is damaged in a store.
         """
-        sources = self.sources()
-        own = self._own.chain()
+        sources, own = self.sources(), self._own.writer()
         yield from merge(
             sources, {name: sources[name] for name in targets if name in sources}, self._archive, keep=keep,
-            lacks=lambda name, writer: name != HOME or (own is not None and own.writer == writer),
+            lacks=lambda name, writer: name != HOME or writer == own,
         )  # fmt: skip
 
     def told(self) -> dict[str, Mapping[str, Any]]:

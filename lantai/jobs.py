@@ -39,24 +39,28 @@ def next_time(timetable: Timetable, now: datetime) -> datetime | None:
 
 
 def run_due(
-    home: Path, *, by: str, failed: Callable[[str, LantaiError], None], after: Callable[[Archive], None]
-) -> Iterator[Run]:
+    home: Path, *, by: str, tried: dict[str, datetime], failed: Callable[[str, LantaiError], None],
+    after: Callable[[Archive], None],
+) -> Iterator[Run]:  # fmt: skip
     """Run what is due, one after the other, each in an archive opened anew, so that what lantai.toml says now counts.
 
-    What each came to, from the journal; failed: told of what ended otherwise, which is due again at its next time;
-    after: called when a task has ended.
+    What each came to, from the journal; tried: when each was last, noted here, since one that failed may have come to
+    no entry there, and is due again at its next time; failed: told of it; after: called when a task has ended.
     """
     with Archive(home, by=by) as archive:
         timetable, now = archive.settings.worker.timetable(), datetime.now(archive.zone)
-        tasks = due(timetable, {run.command: run.began for run in reversed(_newest(archive))}, now)
+        began = {run.command: run.began for run in _newest(archive)}
+        tasks = due(timetable, {**began, **{name: max(at, began.get(name, at)) for name, at in tried.items()}}, now)
     for name in tasks:
         with Archive(home, by=by) as archive:
+            before = {run.id for run in _newest(archive)}
+            tried[name] = datetime.now(archive.zone)
             try:
                 TASKS[name](archive)
             except LantaiError as error:
                 failed(name, error)
             after(archive)
-            yield from (run for run in _newest(archive) if run.command == name)
+            yield from (run for run in _newest(archive) if run.command == name and run.id not in before)
 
 
 def _newest(archive: Archive) -> list[Run]:

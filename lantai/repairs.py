@@ -53,8 +53,8 @@ class Repairs:
         given: dict[str, list[str]] = {}
         wrong = dict.fromkeys(one.store for one in faults)
         try:
-            for store, key in self._entries.merge(tuple(wrong), keep=lambda store: self._kept(store)):
-                given.setdefault(store, []).append(key)
+            for one in self._entries.merge(tuple(wrong), keep=self._kept):
+                given.setdefault(one.store, []).append(one.key)
         except LantaiError as error:
             yield from (Lost(store, None, "journal/", error.what) for store in wrong)
             return

@@ -11,9 +11,11 @@ import click
 from ..audits import Asked, What
 from ..errors import UsageError
 from ..fixity.audit import Level
+from ..fixity.control import NAMES
 from ..fixity.outcome import Fault, Outcome
 from ..messages import N_, _, ngettext
 from ..model import Budget
+from ..storage.journal.verify import called
 from . import shapes
 from .intake import package_of, short
 from .keep import tell_unnoted
@@ -118,11 +120,11 @@ def report(output: Output, outcome: Outcome) -> None:
     for gone, faults in zip(outcome.lost, of_lost, strict=True):
         subject = short(gone.package) if gone.package else gone.subject
         words = _("lost: {store} {package}: {reason}")
-        output.say(words.format(store=gone.store, package=subject, reason=gone.reason), "bold red")
+        output.say(words.format(store=called(gone.store), package=subject, reason=gone.reason), "bold red")
         for one in faults:
             output.say(f"  {one.finding.subject}\n  {one.finding.message}", "red")
     for one in (*chain.from_iterable(found.values()), *outcome.warnings):
-        where = f"{one.store} {short(one.package)}" if one.package else one.store
+        where = f"{one.store} {short(one.package)}" if one.package else called(one.store)
         said = f"{where}  {one.finding.subject}\n  {one.finding.message}"
         output.say(said, "red" if one.finding.fatal else "yellow")
     for done in outcome.repaired:
@@ -132,7 +134,7 @@ def report(output: Output, outcome: Outcome) -> None:
                 "{store}: {count} files beside the packages are put right; what was damaged lies in damaged/",
                 len(done.keys),
             )
-            output.say(words.format(store=done.store, count=len(done.keys)), "green")
+            output.say(words.format(store=called(done.store), count=len(done.keys)), "green")
         elif done.valid:
             words = _("{store} {package}: repaired, and whole by a full audit; what was damaged lies in damaged/")
             output.say(words.format(store=done.store, package=short(done.package)), "green")
@@ -156,7 +158,7 @@ def report(output: Output, outcome: Outcome) -> None:
     output.say(f"{words} ({_looked_at(outcome)}); {said}", "red" if wrong else "green")
     if outcome.missed:
         words = _("this audit did not find damage that it made itself, so nothing it says counts: {what}")
-        note(words.format(what="; ".join(f"{one.damage}: {one.key}" for one in outcome.missed)), "bold red")
+        note(words.format(what="; ".join(f"{_(NAMES[one.damage])}: {one.key}" for one in outcome.missed)), "bold red")
 
 
 def _looked_at(outcome: Outcome) -> str:

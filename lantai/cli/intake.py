@@ -286,6 +286,7 @@ def update(
                 "files": row.files, "bytes": row.bytes,
                 "warnings": [shapes.finding(one) for one in done.warnings],
                 **({"missing": list(done.missing)} if done.missing else {}),
+                **({"warnings": [shapes.finding(one) for one in done.warnings]} if done.warnings else {}),
             }
         )  # fmt: skip
         output.findings(done.warnings)

@@ -69,7 +69,7 @@ def jobs(session: Session, limit: int) -> int:
 @option("--once", is_flag=True, help=N_("Do what is due now, and end."))
 @common(by=True)
 def worker(session: Session, once: bool) -> int:
-    ended = []
+    ended, tried = list[str](), dict[str, datetime]()
 
     def failed(name: str, error: LantaiError) -> None:
         ended.append(name)
@@ -80,7 +80,7 @@ def worker(session: Session, once: bool) -> int:
     try:
         with only_worker(home):
             while True:
-                for run in run_due(home, by=session.person(), failed=failed, after=tell_unnoted):
+                for run in run_due(home, by=session.person(), tried=tried, failed=failed, after=tell_unnoted):
                     output.object(_shape(run))
                     verdict = _(_VERDICTS[run.verdict]) if run.verdict else _("not ended")
                     output.say(f"{output.time(run.began)}  {run.command}: {verdict}")

@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..messages import N_, _, ngettext
 from ..model import Entry, Finding, RecordId
 from ..storage.journal.segment import entry_to_json
-from ..storage.journal.verify import Count
+from ..storage.journal.verify import Count, called
 from . import shapes
 from .decide import record_of
 from .intake import package_of, short
@@ -61,7 +61,7 @@ def _tell(output: Output, name: str, count: Count, found: list[Finding]) -> None
     entries = ngettext("{count} entry", "{count} entries", count.entries).format(count=count.entries)
     chains = ngettext("{count} chain", "{count} chains", count.chains).format(count=count.chains)
     verdict = _("not valid") if found else _("valid")
-    output.say(f"{name}  {verdict} ({chains}, {entries})", "red" if found else "green")
+    output.say(f"{called(name)}  {verdict} ({chains}, {entries})", "red" if found else "green")
     output.findings(found)
 
 

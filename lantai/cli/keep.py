@@ -17,6 +17,7 @@ from ..model import Finding, PackageId
 from ..package.export import Form
 from ..package.validate import Verdict, validate_all
 from ..storage import Bucket
+from ..storage.journal.verify import called
 from ..storage.ocfl import Root
 from ..storage.ocfl.copy import Diverged
 from ..stores import store_at
@@ -198,8 +199,8 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
         packages = versions = segments = 0
         with metered() as meter:
             for one in archive.replicate(source, target, progress=meter):
-                required = target or next(it.required for it in archive.settings.store if it.name == one.store)
-                failed |= one.error is not None and bool(required or one.package)
+                required = target or one.store not in [it.name for it in archive.settings.store if not it.required]
+                failed |= bool(one.faults) or (one.error is not None and bool(required or one.package))
                 if one.package is None:
                     segments += one.versions
                 else:
@@ -211,9 +212,14 @@ def replicate(session: Session, source: str | None, target: str | None) -> int:
                     {
                         "store": one.store, "package": one.package, "status": outcome,
                         "versions" if one.package or one.error else "segments": one.versions,
+                        **(shapes.findings(fault.finding for fault in one.faults) if one.faults else {}),
                         **(shapes.error(one.error) if one.error else {}),
                     }
                 )  # fmt: skip
+                for fault in one.faults if not output.as_json else ():
+                    words = _("{store} had lost this, and has it again: {what}: {why}")
+                    what, why = fault.package or fault.finding.subject, fault.finding.message
+                    note(words.format(store=called(fault.store), what=what, why=why), "yellow")
                 if one.error is not None and not output.as_json:
                     note(f"{one.store}: {one.error}", "red")
         tell_unnoted(archive)

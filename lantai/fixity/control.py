@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 
 from ..digest import digest_of
+from ..messages import N_
 from ..model import PackageId
 from ..storage import Odd, Skip, Stat, Store, absent
 from ..storage.ocfl import Root
@@ -33,6 +34,11 @@ PROMISED: dict[Level, tuple[Damage, ...]] = {
     "full": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
 }
 """What an audit of each level promises to find."""
+NAMES: dict[Damage, str] = {
+    "flipped bit": N_("flipped bit"), "missing": N_("missing"), "extra": N_("extra"), "truncated": N_("truncated"),
+    "swapped": N_("swapped"), "stale inventory": N_("stale inventory"),
+}  # fmt: skip
+"""As people are told them, to be translated."""
 
 _SMALL, _SOME = 1024 * 1024, 4
 """Bytes of what is damaged, at most: it is held in memory; and of how many files one is chosen."""

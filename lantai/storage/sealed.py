@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from ..messages import _
+
 _SEAL = re.compile(r"[0-9a-f]{64}")
 _T = TypeVar("_T")
 
@@ -39,7 +41,7 @@ def unseal(
     body, last = data[:end], data[end:]
     found = hashlib.sha256(body).hexdigest()
     if last != _line({"seal": found}):
-        raise ValueError("its seal is not that of its bytes")
+        raise ValueError(_("its seal is not that of its bytes"))
     try:
         first, *lines, _end = body.decode().split("\n")
         head = json.loads(first)
@@ -49,7 +51,7 @@ def unseal(
     except Newer:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no {what}: {error!r}") from error
+        raise ValueError(_("it is no {what}: {reason}").format(what=_(what), reason=repr(error))) from error
 
 
 def _line(values: Mapping[str, Any]) -> bytes:

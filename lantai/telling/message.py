@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LantaiError
+from ..fixity.control import NAMES
 from ..fixity.outcome import Fault, Outcome
 from ..messages import N_, _, language, ngettext
 from ..model import RunVerdict
+from ..storage.journal.verify import called
 
 _MOST = 100
 """Lines of what was found; whoever wants more asks the archive."""
@@ -61,7 +63,7 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
     if more > 0:
         lines[_MOST:] = [ngettext("and {count} more", "and {count} more", more).format(count=more)]
     facts = {
-        **outcome.counts, "level": outcome.level,
+        **outcome.counts, **({"level": outcome.level} if command == "audit" else {}),
         "lost_packages": [{"store": one.store, "package": one.package} for one in outcome.lost[:_MOST]],
         "faulty": [
             {"store": store, "package": package, "code": code, "count": count}
@@ -69,7 +71,10 @@ def of_outcome(outcome: Outcome, *, archive: str, command: str) -> Message:
         ],
         "away": [store for store, _reason in outcome.away],
     }  # fmt: skip
-    said = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost").format(
+    words = _("{packages} audited at level {level}, {faults} found, {repaired} put right, {lost} lost")
+    if command != "audit":
+        words = _("{faults} found while stores were brought up to each other, {repaired} put right")
+    said = words.format(
         packages=_packages(outcome.packages), level=outcome.level,
         faults=ngettext("{count} fault", "{count} faults", len(outcome.faults)).format(count=len(outcome.faults)),
         repaired=_packages(sum(one.valid and one.package is not None for one in outcome.repaired)),
@@ -128,19 +133,19 @@ def _headline(outcome: Outcome) -> str:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     """The worst first."""
-    for missed in sorted({str(one.damage) for one in outcome.missed}):
+    for missed in sorted({_(NAMES[one.damage]) for one in outcome.missed}):
         yield _("void: this audit did not find damage that it made itself ({damage})").format(damage=missed)
     for lost in outcome.lost:
         # Beside packages lie no records; what lies there is named, since nothing else would name it.
         what = lost.package or lost.subject
-        yield _("lost: {store} {package}: {reason}").format(store=lost.store, package=what, reason=lost.reason)
+        yield _("lost: {store} {package}: {reason}").format(store=called(lost.store), package=what, reason=lost.reason)
     mended = _mended(outcome)
     left = [one for one in outcome.faults if not _is_mended(one, mended)]
     said = {_key(one): one for one in reversed(left)}
     for key, count in _by_code(left).items():
         one = said[key]
         why = one.finding.english if language() == "en" else one.finding.message
-        what = f"{one.store} {one.package or one.finding.subject}: {why} [{one.finding.code}]"
+        what = f"{called(one.store)} {one.package or one.finding.subject}: {why} [{one.finding.code}]"
         yield _("not repaired: {what}").format(what=what if count == 1 else f"{what} ×{count}")
     for done in outcome.repaired:
         if done.valid and done.package:
@@ -149,7 +154,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
             )
         elif done.valid:
             yield _("repaired: {store} {keys}; what was damaged lies in damaged/").format(
-                store=done.store, keys=", ".join(done.keys)
+                store=called(done.store), keys=", ".join(done.keys)
             )
     for store, reason in outcome.away:
         yield _("{store} was not audited: {reason}").format(store=store, reason=reason)

@@ -6,11 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lantai import archive
 from lantai.fixity import audit as auditing
 from lantai.fixity import run
 from lantai.storage import workers
@@ -312,7 +314,8 @@ def test_no_server_vouches_for_a_file_system(lantai: Lantai, ids: list[str]) -> 
     assert ids
     done = lantai("audit", "--all", "--level", "server", "--json")
     assert (done.code, done.error["kind"], done.error["subject"]) == (2, "UsageError", "local")
-    assert lantai("jobs", "--json").objects == []
+    [run] = lantai("jobs", "--json").objects
+    assert (run["verdict"], "SHA-256" in run["reason"]) == ("failed", True)
 
 
 # -- runs
@@ -427,6 +430,50 @@ def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Pat
     forget(lantai)
     assert lantai("rebuild").code == 0
     assert answers(lantai) == before
+
+
+def a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = archive.utc_now
+    monkeypatch.setattr(archive, "utc_now", lambda: real() + timedelta(days=1))
+
+
+BESIDE: dict[str, Callable[[Path], Path]] = {
+    "a segment of the journal": lambda store: at(store, "journal/*/*.ndjson"),
+    "a schema": lambda store: at(store, "schemas/*.json"),
+    "the layout": lambda store: store / "ocfl" / "0=ocfl_1.1",
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_every_night_looks_at_what_lies_beside_packages(
+    lantai: Lantai, second: Path, ids: list[str], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids
+    assert lantai("audit", "--due").code == 0
+    file = BESIDE[what](second)
+    whole = file.read_bytes()
+    flip(file)
+    a_day_later(monkeypatch)
+    done = lantai("audit", "--due", "--json")
+    assert (done.code, done.object["checked"], done.object["lost"]) == (1, 0, [])
+    assert file.read_bytes() == whole
+    assert lantai("audit", "--due").code == 0
+
+
+def test_what_lies_beside_packages_is_looked_at_once_a_night(
+    lantai: Lantai, second: Path, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids
+    assert lantai("audit", "--due").code == 0
+    stray = second / "somebody's.txt"
+    stray.write_text("here")
+    assert lantai("audit", "--due").code == 0
+    a_day_later(monkeypatch)
+    for _again in range(2):  # what is wrong is told until it is put right
+        [failed] = lantai("audit", "--due", "--json").object["failed"]
+        assert (failed["code"], failed["subject"]) == ("store-stray", stray.name)
+    stray.unlink()
+    assert lantai("audit", "--due").code == 0
 
 
 @pytest.mark.parametrize("processes", [0, 2])

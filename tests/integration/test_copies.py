@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lantai.storage import Bucket, Store, open_store
-from tests.integration.command import Lantai, add_store, folder
+from tests.integration.command import Lantai, add_store, codes, folder
 from tests.services import Server, bucket
 
 
@@ -121,9 +121,64 @@ def test_a_primary_that_was_refilled_from_behind_is_not_written_to(
     away.rename(second)
     shutil.rmtree(lantai.folder / "store")
     (lantai.folder / "store").mkdir()
-    assert lantai("replicate", "--from", "second", "--to", "local").code == 0
+    assert lantai("replicate", "--from", "second", "--to", "local").code == 1  # it had had more
     done = lantai("update", package, "--title", "再次", "--reason", "更正", "--json")
     assert (done.code, done.error["kind"]) == (1, "Damaged")
+
+
+@pytest.mark.parametrize("lost", ["package", "version"])
+def test_what_a_copy_had_and_lost_comes_back_and_is_told(
+    lantai: Lantai, second: Path, records: Path, lost: str
+) -> None:
+    package = lantai.stored(records)["package"]
+    lantai("update", package, "--title", "文化节", "--reason", "更正")
+    whole = contents(second)
+    place = inventory(second, package).parents[1]
+    shutil.rmtree(place if lost == "package" else place / "v2")
+    versions = 2 if lost == "package" else 1
+    done = lantai("replicate", "--json")
+    assert (done.code, done.object["status"], done.object["versions"]) == (1, "copied", versions)
+    assert codes(done.object["errors"]) == {"copy-lost": package}
+    assert contents(second) == whole
+    [entry] = [one for one in lantai("journal", "list", "--json").objects if one["kind"] == "repair"]
+    assert (entry["subject"]["id"], entry["state"]["store"], entry["state"]["from"]) == (package, "second", "local")
+    assert entry["state"]["valid"]
+    run = lantai("jobs", "--json").objects[0]
+    assert (run["verdict"], run["faults"], run["repaired"]) == ("faults", 1, versions)
+    assert lantai("replicate").code == 0
+    assert lantai("jobs", "--json").objects[0]["verdict"] == "passed"
+
+
+def test_a_loss_is_a_line_for_people_and_is_told_by_an_update_too(lantai: Lantai, second: Path, records: Path) -> None:
+    package = lantai.stored(records)["package"]
+    shutil.rmtree(inventory(second, package).parents[1])
+    assert "second" in lantai("replicate", LANTAI_LANG="en").err
+    shutil.rmtree(inventory(second, package).parents[1])
+    done = lantai("update", package, "--title", "文化节", "--reason", "更正", "--json")
+    assert codes(done.object["warnings"]) == {"copy-lost": "second"}
+
+
+@pytest.mark.parametrize("harm", ["damaged", "missing"])
+def test_a_segment_of_the_journal_that_was_lost_comes_back_and_is_told(
+    lantai: Lantai, second: Path, records: Path, harm: str
+) -> None:
+    lantai.stored(records)
+    for package in ("1", "2"):
+        lantai("clean", "--older-than", package)  # each run is an entry
+    [first, *_later] = sorted((second / "journal").glob("*/*.ndjson"))
+    whole = first.read_bytes()
+    if harm == "missing":
+        first.unlink()
+    else:
+        first.write_bytes(whole[:-9])
+    done = lantai("replicate", "--json")
+    [told] = [one for one in done.objects if one["package"] is None]
+    assert (done.code, told["store"], told["segments"]) == (1, "second", 1)
+    assert codes(told["errors"]) == {f"journal-{harm}": first.relative_to(second).as_posix()}
+    assert first.read_bytes() == whole
+    assert [one["kind"] for one in lantai("journal", "list", "--json").objects].count("repair") == 1
+    assert lantai("jobs", "--json").objects[0]["verdict"] == "faults"
+    assert lantai("replicate").code == 0
 
 
 def inventory(store: Path, package: str) -> Path:
@@ -168,7 +223,7 @@ def test_a_lost_head_is_not_passed_by_and_comes_back_in_a_copy(lantai: Lantai, s
     whole = contents(second)
     (inventory(second, package).parents[1] / "v3" / "inventory.json").unlink()
     done = lantai("replicate", "--json")
-    assert (done.code, done.object["status"], done.object["versions"]) == (0, "copied", 1)
+    assert (done.code, done.object["status"], done.object["versions"]) == (1, "copied", 1)
     assert contents(second) == whole
     (inventory(lantai.folder / "store", package).parents[1] / "v3" / "inventory.json").unlink()
     done = lantai("replicate", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -206,6 +207,22 @@ def test_a_repair_is_told_whenever_there_was_one(lantai: Lantai, second: Path, t
     assert len(mailbox.read()) == 1
 
 
+def test_what_a_copy_lost_is_told_when_it_is_copied_again(
+    lantai: Lantai, second: Path, tmp_path: Path, mailbox: Post
+) -> None:
+    lantai.stored(folder(tmp_path / "submission", {NAME: "方案\n"}))
+    tell(lantai, by_mail(mailbox.port, "a@example.org"))
+    assert lantai("replicate").code == 0
+    shutil.rmtree(second / "ocfl" / next(one.name for one in (second / "ocfl").iterdir() if len(one.name) == 3))
+    assert lantai("replicate").code == 1
+    ((_to, mail),) = mailbox.taken
+    assert "1 repair (lantai replicate)" in mail["Subject"]
+    assert "from local" in mail.get_content()
+    mailbox.read()
+    assert lantai("replicate").code == 0
+    assert len(mailbox.read()) == 1
+
+
 def test_a_store_that_is_away_is_told_and_a_used_up_budget_is_not(
     lantai: Lantai, second: Path, tmp_path: Path, mailbox: Post
 ) -> None:
@@ -220,6 +237,14 @@ def test_a_store_that_is_away_is_told_and_a_used_up_budget_is_not(
     (subject,) = mailbox.read()
     assert subject.startswith("[incomplete] ")
     assert "second" in subject
+
+
+def test_a_level_that_no_store_has_is_told(lantai: Lantai, id: str, mailbox: Post) -> None:
+    assert id
+    tell(lantai, by_mail(mailbox.port, "a@example.org"))
+    assert lantai("audit", "--due", "--level", "server").code == 2
+    [subject] = mailbox.read()
+    assert subject.startswith("[failed] ")
 
 
 def test_a_run_that_came_to_no_outcome_is_told_too(

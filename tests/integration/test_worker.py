@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lantai import jobs
+from lantai.archive import Archive
+from lantai.errors import Damaged
 from lantai.fixity import run
 from lantai.storage.views import Paced
 from tests.integration.command import Lantai
@@ -72,6 +76,48 @@ def test_a_fault_is_an_exit_code_and_the_rest_is_done(stocked: tuple[Lantai, str
     next((lantai.folder / "store").glob("ocfl/*/*/*/*/v1/content/*/bag-info.txt")).unlink()
     done = lantai("worker", "--once", "--json")
     assert (done.code, [one["verdict"] for one in done.objects]) == (1, ["passed", "passed", "faults"])
+
+
+def test_an_audit_that_cannot_be_made_as_it_is_asked_for_leaves_its_trace(stocked: tuple[Lantai, str]) -> None:
+    lantai, _id = stocked
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace('level = "full"', 'level = "server"'))
+    done = lantai("worker", "--once", "--json")
+    assert done.code == 1
+    assert [(one["command"], one["verdict"]) for one in done.objects][-1] == ("audit", "failed")
+    assert told(lantai) == []
+
+
+def test_what_ends_without_an_entry_is_not_taken_for_the_run_before_and_waits_for_its_time(
+    stocked: tuple[Lantai, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lantai, _id = stocked
+    assert lantai("audit", "--all").code == 0
+    timetable(lantai, "audit", "* * * * *")
+
+    def fails(_archive: Archive) -> None:
+        raise Damaged("it cannot be read", subject="journal/", remedy="Look at the disk.")
+
+    later = datetime.now(UTC) + timedelta(minutes=2)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return later.astimezone(tz)
+
+    monkeypatch.setattr(jobs, "datetime", Later)
+    monkeypatch.setattr(jobs, "TASKS", {**jobs.TASKS, "audit": fails})
+    found, failed, tried = list[str](), list[str](), dict[str, datetime]()
+    for _poll in range(2):
+        found += (
+            run.command
+            for run in jobs.run_due(
+                lantai.folder, by="王芳", tried=tried, failed=lambda name, _error: failed.append(name),
+                after=lambda _archive: None,
+            )
+        )  # fmt: skip
+    assert failed == ["audit"]
+    assert "audit" not in found
 
 
 def test_a_store_that_is_away_and_owes_nothing_is_not_missed(lantai: Lantai, second: Path, records: Path) -> None:

@@ -7,11 +7,13 @@ import json
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from gettext import NullTranslations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lantai import messages
 from lantai.model import Agent, Entry
 from lantai.storage.journal.segment import FORMAT, Link, Segment, decode, encode
 from lantai.storage.sealed import Newer
@@ -87,6 +89,19 @@ def test_an_entry_that_is_none_is_refused_though_its_seal_is_right(changes: dict
     assert decode(sealed())[0].entries[0].kind == "export"
     with pytest.raises(ValueError, match="no segment"):
         decode(sealed(**changes))
+
+
+def test_why_it_is_refused_can_be_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Marking(NullTranslations):
+        def gettext(self, message: str) -> str:
+            return f"«{message}»"
+
+    monkeypatch.setattr(messages, "_translation", [Marking()])
+    with pytest.raises(ValueError, match=r"^«its seal is not that of its bytes»$"):
+        decode(b"{}\n{}\n")
+    body = b'{"format":1}\n'
+    with pytest.raises(ValueError, match="«it is no «segment»"):
+        decode(body + b'{"seal":"%b"}\n' % hashlib.sha256(body).hexdigest().encode())
 
 
 def test_a_newer_format_is_told_apart_from_damage() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from gettext import NullTranslations
 
 import pytest
 
-from lantai.fixity.control import Missed
+from lantai import messages
+from lantai.fixity.control import NAMES, Missed
 from lantai.fixity.outcome import Fault, Lost, Outcome, Repaired
 from lantai.model import Finding, PackageId
+from lantai.storage.journal.verify import HOME
 from lantai.telling.message import Message, news_of, of_outcome, standing
 from lantai.telling.telling import News, Told, due
 from lantai.telling.ways import Mail, Webhook, as_mail
@@ -38,6 +41,23 @@ def test_the_worst_comes_first() -> None:
     firsts = [line.split(":")[0] for line in lines if line][:6]
     assert firsts == ["void", "lost", "not repaired", "not repaired", "repaired", "c was not audited"]
     assert told(WORST).subject.startswith("[void] 云岭县档案馆: ")
+
+
+class Marking(NullTranslations):
+    """A language in which every translated text is known by its marks."""
+
+    def gettext(self, message: str) -> str:
+        return f"«{message}»"
+
+
+def test_names_of_damages_and_of_the_home_are_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_translation", [Marking()])
+    of_home = replace(WORST, faults=(fault(HOME, None, "journal/x"),), repaired=(), lost=())
+    text = told(of_home).text
+    assert f"«{HOME}»" in text
+    assert all(f"«{damage}»" in told(replace(WORST, missed=(Missed(damage, ONE, "k"),))).text for damage in NAMES)
+    assert f"«{HOME}»" in told(replace(of_home, lost=(Lost(HOME, None, "journal/x", "no"),))).text
+    assert "«a»" not in told(WORST).text  # nobody translates the name of a store
 
 
 def test_a_package_of_many_faults_is_one_line_and_many_packages_are_a_hundred() -> None:

@@ -106,16 +106,22 @@ class Journal:
             os.close(descriptor)
 
     def chain(self) -> Chain | None:
-        """None: this home has written nothing on this machine, what it wrote came here with a copy of the home, or its
-        end cannot be read any more.
+        """None: there is no writer, or the end of its chain cannot be read any more."""
+        if (writer := self.writer()) is None:
+            return None
+        try:
+            number = max(self._numbers(writer), default=0)
+            return Chain(writer, Link(number, decode(self._load(writer, number))[1]) if number else None)
+        except (OSError, ValueError):
+            return None
+
+    def writer(self) -> str | None:
+        """Whose chain is ours. None: this home has written nothing on this machine, or what it wrote came here with a
+        copy of the home.
         """
         try:
             values = json.loads((self._folder / "writer.json").read_text("utf-8"))
-            writer, machine = str(values["writer"]), str(values["machine"])
-            if machine != self._here():
-                return None
-            number = max(self._numbers(writer), default=0)
-            return Chain(writer, Link(number, decode(self._load(writer, number))[1]) if number else None)
+            return str(values["writer"]) if str(values["machine"]) == self._here() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

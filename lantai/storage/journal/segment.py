@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, get_args
 
+from ...messages import N_
 from ...model import Agent, Entry, EntryKind
 from ..sealed import a_seal, instant, moment, seal, unseal
 
@@ -54,7 +55,7 @@ def encode(segment: Segment) -> bytes:
 
 def decode(data: bytes) -> tuple[Segment, str]:
     """The segment and its seal. Raises ValueError, with the reason, if it is not as encode writes it; Newer."""
-    return unseal(data, _segment, newest=FORMAT, what="segment")
+    return unseal(data, _segment, newest=FORMAT, what=N_("segment"))
 
 
 def _segment(head: Mapping[str, Any], lines: Sequence[str]) -> Segment:

@@ -24,6 +24,11 @@ HOME = "the home"
 """How this home is called among the sources: no store can have a name with a space in it."""
 
 
+def called(source: str) -> str:
+    """The name of a source as people are told it."""
+    return _("the home") if source == HOME else source
+
+
 @dataclass(slots=True)
 class Count:
     """What was found in a source."""
@@ -31,6 +36,15 @@ class Count:
     chains: int = 0
     segments: int = 0
     entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A segment that a store was given. lost: what was wrong with what it had of it; None: it had not come so far."""
+
+    store: str
+    key: str
+    lost: Finding | None
 
 
 @dataclass(slots=True)
@@ -85,7 +99,8 @@ def _walk(
                     yield name, Finding.of("journal-missing", key)
                 # This home holds nothing of others' chains, and may have been put back from a backup.
                 elif not chain.ended and name != HOME:
-                    by = ", ".join(other for other, one in chains.items() if one.next == number or one.last == number)
+                    others = (other for other, one in chains.items() if one.next == number or one.last == number)
+                    by = ", ".join(map(called, others))
                     yield name, Finding.of("journal-cut", key, by=by)
                     chain.ended = True
                 continue
@@ -109,7 +124,7 @@ def _walk(
                     noted[other] = {link.number: (link.seal, key)}
         if len(set(seals.values())) > 1:
             for name in seals:
-                yield name, Finding.of("journal-differs", key, stores=", ".join(seals))
+                yield name, Finding.of("journal-differs", key, stores=", ".join(map(called, seals)))
 
 
 def _judged(store: Store, archive: str, writer: str, number: int) -> tuple[Segment | None, str, Finding | None]:
@@ -144,27 +159,26 @@ def _held_against(
 def merge(
     sources: Mapping[str, Store], targets: Mapping[str, Store], archive: str, *, keep: Callable[[str], Keep],
     lacks: Callable[[str, str], bool],
-) -> Iterator[tuple[str, str]]:  # fmt: skip
+) -> Iterator[Given]:  # fmt: skip
     """Give each target what it lacks and any source holds whole, byte for byte, and put that in the place of what is
-    not whole. What was written where: target and key. Where two whole ones differ nothing is done: verify tells.
+    not whole. What was written where. Where two whole ones differ nothing is done: verify tells.
 
-    keep: of a target, told what lies there before it is replaced; lacks: whether a target should have a writer's chain.
+    keep: of a target, told what lies there before it is replaced; lacks: whether a target should have a writer's chain
+    to its end; as far as it has come there, each should have it whole.
     """
     for writer in sorted({writer for store in sources.values() for writer in writers(store)}):
-        last = max(max(numbers(store, writer), default=0) for store in sources.values())
-        for number in range(1, last + 1):
-            whole = {
-                name: seal
-                for name, store in sources.items()
-                for segment, seal, _finding in (_judged(store, archive, writer, number),)
-                if segment is not None
-            }
-            lacking = [name for name in targets if name not in whole and lacks(name, writer)]
+        ends = {name: max(numbers(store, writer), default=0) for name, store in sources.items()}
+        for number in range(1, max(ends.values()) + 1):
+            key = key_of(writer, number)
+            judged = {name: _judged(store, archive, writer, number) for name, store in sources.items()}
+            whole = {name: seal for name, (segment, seal, _finding) in judged.items() if segment is not None}
+            lacking = [one for one in targets if one not in whole and (number <= ends[one] or lacks(one, writer))]
             if len(set(whole.values())) == 1 and lacking:
-                data = load(sources[next(iter(whole))], key_of(writer, number))
+                data = load(sources[next(iter(whole))], key)
                 for name in lacking:
-                    _give(targets[name], key_of(writer, number), data, keep(name))
-                    yield name, key_of(writer, number)
+                    was_there = _give(targets[name], key, data, keep(name))
+                    lost = judged[name][2] if was_there else Finding.of("journal-missing", key)
+                    yield Given(name, key, lost if number <= ends[name] else None)
 
 
 def shares(store: Store, archive: str, others: Iterable[Store]) -> bool:
@@ -193,7 +207,8 @@ def _holds(store: Store, key: str, data: bytes) -> bool:
         return False
 
 
-def _give(store: Store, key: str, data: bytes, keep: Keep) -> None:
+def _give(store: Store, key: str, data: bytes, keep: Keep) -> bool:
+    """Whether anything lay there."""
     body = whole(data)
     try:
         store.create(key, body)
@@ -201,3 +216,5 @@ def _give(store: Store, key: str, data: bytes, keep: Keep) -> None:
         keep(key, (load(store, key),))
         store.put(key, body, algorithms=())
         store.sync()
+        return True
+    return False

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...messages import N_
 from ...model import Agent, Gathered, Received, Scope
 from ..sealed import a_seal, instant, moment, seal, unseal
 
@@ -25,7 +26,7 @@ def encode(part: Gathered) -> bytes:
 
 def decode(data: bytes) -> tuple[Gathered, str]:
     """The part and its seal. Raises ValueError, with the reason, if it is not as encode writes it; Newer."""
-    return unseal(data, _part, newest=FORMAT, what="part of a harvest")
+    return unseal(data, _part, newest=FORMAT, what=N_("part of a harvest"))
 
 
 def _part(head: Mapping[str, Any], lines: Sequence[str]) -> Gathered:
