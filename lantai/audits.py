@@ -89,8 +89,9 @@ class Audits:
     def run(self, asked: Asked, *, progress: Progress) -> Outcome:
         """Audit, enter what counts in the journal, repair, tell. A store that cannot be reached stands in the outcome.
 
-        All of a store: what the catalogue does not know of is indexed on the way; what a run of the last week that was
-        broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
+        All of a store: what the catalogue does not know of is indexed on the way; where a run of the last week was
+        broken off, what was found whole since it began, and has got no version since, is not read again. UsageError,
+        Damaged: of the home's own journal.
         """
         for store in asked.stores:
             self._require_level(store, asked.level)
@@ -215,7 +216,8 @@ class Audits:
                 yield from met
                 return
             while some := list(islice(met, _TOGETHER)):
-                done = self._catalog.checked_since(store, asked.level, some, since)
+                known = self._catalog.checked_since(store, asked.level, some, since)
+                done = {package for package, head in known.items() if _has(root, package, head)}
                 skipped(len(done))
                 yield from (package for package in some if package not in done)
 
@@ -226,10 +228,14 @@ class Audits:
 
     def _enter(self, store: str, level: Level, segment: Segment) -> None:
         """What counts goes into the journal, what is void does not."""
-        if not segment.void:
-            with self._entries.checking(store, software=self._software, level=level, control=True) as note:
-                for verdict in segment.verdicts:
-                    note(verdict.package, verdict.findings)
+        if segment.void:
+            return
+        newest = self._catalog.held_in(store, (one.package for one in segment.verdicts))
+        with self._entries.checking(store, software=self._software, level=level, control=True) as note:
+            for one in segment.verdicts:
+                # What got a version while it was read was not seen as it is now.
+                if not one.valid or (one.head or 0) >= newest.get(one.package, 0):
+                    note(one.package, one.findings)
 
     def _held(self, store: str, root: Root, segment: Segment) -> Segment:
         """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
@@ -292,6 +298,13 @@ class Audits:
             more = tuple(Fault(store, package, finding) for finding in seen)
             outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])
         return outcome
+
+
+def _has(root: Root, package: PackageId, head: int) -> bool:
+    """Whether just that is the newest version of a package in a store."""
+    with suppress(Damaged):
+        return root.head(package) == head
+    return False
 
 
 class _Spending:

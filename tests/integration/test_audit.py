@@ -322,6 +322,28 @@ def test_an_interrupted_run_is_gone_on_with(
     assert ids
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_what_got_a_version_since_it_was_checked_is_read_though_a_run_is_gone_on_with(
+    lantai: Lantai, second: Path, ids: list[str], told: bool
+) -> None:
+    time.sleep(1.1)  # the journal tells seconds apart, and no less
+    second.rename(second.with_name("away"))
+    assert lantai("audit", "--all", "--json").object["verdict"] == "incomplete"
+    time.sleep(1.1)
+    assert lantai("audit", "--all", "--budget", "1h", "--store", "local").code == 0
+    if told:
+        assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == 1  # pending
+    else:
+        before = (lantai.folder / "catalog.db").read_bytes()
+        assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == 1
+        (lantai.folder / "catalog.db").write_bytes(before)  # as one that another home did
+    second.with_name("away").rename(second)
+    flip(at(lantai.folder / "store", f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v2/content/*/data/**/METS.xml"))
+    done = lantai("audit", "--all", "--no-repair", "--json").object
+    assert [(one["store"], one["package"]) for one in done["failed"] if one["package"]] == [("local", ids[1])]
+    assert (done["checked"], done["before"]) == (3, 1)
+
+
 def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
     import shutil  # noqa: PLC0415
 
