@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
@@ -21,6 +22,7 @@ from .fixity.control import Missed
 from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
 from .fixity.run import Segment, run
+from .fixity.seen import Seen
 from .messages import _
 from .model import Budget, Finding, PackageId
 from .package.index import index
@@ -35,6 +37,8 @@ from .stores import Stores
 from .telling.telling import Telling
 
 _OF_HARVESTS = ("remote-damaged", "remote-missing", "remote-cut")
+_OF_PERSONS = ("audit-diverged", "audit-unlisted")
+"""Findings of packages that a person settles."""
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
 _GOES_ON = timedelta(days=7)
@@ -159,51 +163,70 @@ class Audits:
     def _audited(
         self, asked: Asked, since: datetime | None, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
-        packages = files = octets = before = 0
-        faults = list(journal)
-        warnings: list[Fault] = []
-        missed: list[Missed] = []
+        tally = _Tally(list(journal))
         away: list[tuple[str, str]] = []
         spending = _Spending(asked.budget, len(asked.stores), progress)
-
-        def skipped(number: int) -> None:
-            nonlocal before
-            before += number
-
         for store in asked.stores:
             spending.begin()
-            began = self._now().replace(microsecond=0)  # the journal tells no less than seconds apart
             try:
                 if asked.what == "due" and next(self.due(store, asked.level), None) is None:
                     continue  # a disk that lies in a safe need not be there
-                root = self._stores.root(store)
-                chosen = spending.within(self._chosen(asked, store, root, since, skipped))
-                for segment in run(
-                    root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random(),
-                    rate=self._stores.audit_rate(store),
-                ):  # fmt: skip
-                    segment = self._held(store, root, segment)
-                    self._enter(store, asked.level, segment)
-                    missed += segment.missed
-                    for one in segment.verdicts:
-                        packages, files, octets = packages + 1, files + one.files, octets + one.bytes
-                        for finding in one.findings:
-                            (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
-                if asked.what == "all":
-                    told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
-                    beside = self._beside(store, root, asked.level, since or began)
-                    faults += [Fault(store, *one) for one in beside if one[0] not in told]
+                with closing(Seen()) as seen:
+                    self._store(asked, store, since, tally, seen, spending)
             except LantaiError as error:
                 away.append((store, str(error)))
         return Outcome(
-            asked.level, packages, before, files, octets, tuple(faults), tuple(warnings), tuple(missed), tuple(away),
-            spending.spent,
+            asked.level, tally.packages, tally.before, tally.files, tally.octets, tuple(dict.fromkeys(tally.faults)),
+            tuple(tally.warnings), tuple(tally.missed), tuple(away), spending.spent,
         )  # fmt: skip
 
+    def _store(
+        self, asked: Asked, store: str, since: datetime | None, tally: _Tally, seen: Seen, spending: _Spending
+    ) -> None:  # fmt: skip
+        """Audit a store. seen: empty, and then what was looked at there."""
+        root = self._stores.root(store)
+        self._look(asked, store, root, self._chosen(asked, store, root, since, tally, seen), tally, seen, spending)
+        if asked.what != "all":
+            return
+        known = (one.package for one in self._catalog.held(store, asked.level))
+        left = self._there(store, root, (package for package in known if package not in seen), tally)
+        # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
+        self._look(asked, store, root, left if asked.budget is None else (), tally, seen, spending)
+        deque(left, 0)  # with a budget, what is there comes to its turn
+        tally.faults += [Fault(store, None, finding) for finding in self._beside(store, root)]
+
+    def _look(
+        self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
+        spending: _Spending,
+    ) -> None:  # fmt: skip
+        """Audit packages of a store, so far as the budget goes."""
+        for segment in run(
+            root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
+            chance=Random(), rate=self._stores.audit_rate(store),
+        ):  # fmt: skip
+            held = self._held(store, root, segment)
+            tally.add(store, held)
+            seen.add(self._enter(store, asked.level, held))
+
+    def _there(
+        self, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
+    ) -> Iterator[PackageId]:  # fmt: skip
+        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told."""
+        every = iter(packages)
+        while some := list(islice(every, _TOGETHER)):
+            lost = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
+            tally.faults += [Fault(store, package, finding) for package, finding in lost.items()]
+            for package in (one for one in some if one not in lost):
+                place = root.object_key(package)
+                if next(root.store.keys(f"{place}/"), None) is None:
+                    tally.faults.append(Fault(store, package, Finding.of("audit-unlisted", place)))
+                else:
+                    yield package
+
     def _chosen(
-        self, asked: Asked, store: str, root: Root, since: datetime | None, skipped: Callable[[int], None]
-    ) -> Iterator[PackageId]:
-        """What is to be audited in a store; skipped: told how many are not, since they were after since."""
+        self, asked: Asked, store: str, root: Root, since: datetime | None, tally: _Tally, seen: Seen
+    ) -> Iterator[PackageId]:  # fmt: skip
+        """What is to be audited in a store; tally, seen: told of what is not, since it was after since."""
         if asked.what == "due":
             yield from self.due(store, asked.level)
         elif asked.what != "all":
@@ -218,7 +241,8 @@ class Audits:
             while some := list(islice(met, _TOGETHER)):
                 known = self._catalog.checked_since(store, asked.level, some, since)
                 done = {package for package, head in known.items() if _has(root, package, head)}
-                skipped(len(done))
+                tally.before += len(done)
+                seen.add(done)
                 yield from (package for package in some if package not in done)
 
     def due(self, store: str, level: Level) -> Iterator[PackageId]:
@@ -226,16 +250,17 @@ class Audits:
         every = self._stores.audited_every(store) or self._every
         return due(self._catalog.last_checked(store, level), every, self._now(), store=store)
 
-    def _enter(self, store: str, level: Level, segment: Segment) -> None:
-        """What counts goes into the journal, what is void does not."""
-        if segment.void:
-            return
+    def _enter(self, store: str, level: Level, segment: Segment) -> list[PackageId]:
+        """What counts goes into the journal, what is void does not. Which packages were seen as they are now: not those
+        that got a version while they were read.
+        """
         newest = self._catalog.held_in(store, (one.package for one in segment.verdicts))
-        with self._entries.checking(store, software=self._software, level=level, control=True) as note:
-            for one in segment.verdicts:
-                # What got a version while it was read was not seen as it is now.
-                if not one.valid or (one.head or 0) >= newest.get(one.package, 0):
-                    note(one.package, one.findings)
+        seen = [one for one in segment.verdicts if not one.valid or (one.head or 0) >= newest.get(one.package, 0)]
+        if not segment.void:
+            with self._entries.checking(store, software=self._software, level=level, control=True) as note:
+                for verdict in seen:
+                    note(verdict.package, verdict.findings)
+        return [one.package for one in seen]
 
     def _held(self, store: str, root: Root, segment: Segment) -> Segment:
         """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
@@ -260,20 +285,12 @@ class Audits:
 
         return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
 
-    def _beside(
-        self, store: str, root: Root, level: Level, since: datetime
-    ) -> Iterator[tuple[PackageId | None, Finding]]:  # fmt: skip
-        """What no audit of a package can find: packages of which the store has nothing, which were not checked since;
-        None: of no package.
-        """
-        checked = self._catalog.last_checked(store, level)
-        unseen = ((package, None) for package, _at in takewhile(lambda one: one[1] is None or one[1] < since, checked))
-        yield from catalog_to_store(self._catalog, unseen, root, store)
-        for finding in self._stores.judge(store, root):
-            yield None, finding
+    def _beside(self, store: str, root: Root) -> Iterator[Finding]:
+        """What no audit of a package can find."""
+        yield from self._stores.judge(store, root)
         for source, (number, _seal) in self._catalog.remote.heads().items():
             if (key := remote.key_of(source, number)) not in root.store.keys(key):
-                yield None, Finding.of("remote-cut", key)
+                yield Finding.of("remote-cut", key)
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""
@@ -285,7 +302,7 @@ class Audits:
                 beside.setdefault(one.store, []).append(one.finding)
             elif one.package is None and one.finding.code in _OF_HARVESTS:
                 harvested.setdefault(one.store, []).append(one.finding)
-            elif one.package is not None and one.finding.code != "audit-diverged":
+            elif one.package is not None and one.finding.code not in _OF_PERSONS:
                 found.setdefault((one.store, one.package), []).append(one.finding)
         for which, mended in ((beside, self._repairs.beside), (harvested, self._repairs.harvested)):
             for store, findings in which.items():
@@ -305,6 +322,26 @@ def _has(root: Root, package: PackageId, head: int) -> bool:
     with suppress(Damaged):
         return root.head(package) == head
     return False
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What an audit has come to so far; see Outcome."""
+
+    faults: list[Fault]
+    warnings: list[Fault] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+    packages: int = 0
+    before: int = 0
+    files: int = 0
+    octets: int = 0
+
+    def add(self, store: str, segment: Segment) -> None:
+        self.missed += segment.missed
+        for one in segment.verdicts:
+            self.packages, self.files, self.octets = self.packages + 1, self.files + one.files, self.octets + one.bytes
+            for finding in one.findings:
+                (self.faults if finding.fatal else self.warnings).append(Fault(store, one.package, finding))
 
 
 class _Spending:

@@ -361,6 +361,40 @@ def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second
     assert len(lantai("list", "--json").objects) == 2  # what the catalogue did not know was indexed
 
 
+def test_a_package_in_whose_place_a_link_stands_is_told(
+    lantai: Lantai, second: Path, ids: list[str], tmp_path: Path
+) -> None:
+    place = at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}")
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    done = lantai("audit", "--all", "--json").object
+    (found,) = done["failed"]
+    assert (found["store"], found["package"], found["code"]) == ("second", ids[1], "audit-unlisted")
+    assert (done["checked"], done["verdict"], done["repairs"], done["lost"]) == (3, "faults", [], [])
+    place.unlink()
+    assert lantai("replicate").code == 0
+    assert lantai("audit", "--all", "--json").object["checked"] == 4
+
+
+def test_what_got_a_version_while_it_was_read_is_read_again(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "PROCESSES", 0)
+    look, looks = run._audit, list[tuple[str, int | None]]()
+
+    def meanwhile(level: Any, root: Any, threads: Any, package: Any, progress: Any) -> Any:
+        verdict = look(level, root, threads, package, progress)
+        looks.append((package, verdict.head))
+        if package == ids[1] and verdict.head == 1:
+            assert lantai("update", package, "--title", "第二版", "--reason", "更正").code == 0
+        return verdict
+
+    monkeypatch.setattr(run, "_audit", meanwhile)
+    assert lantai("audit", "--all", "--store", "local").code == 0
+    assert sorted(looks) == sorted([(ids[0], 2), (ids[1], 1), (ids[1], 2)])
+    assert sorted(one["subject"]["id"] for one in checks(lantai)) == sorted(ids)
+
+
 def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
     assert lantai("show", ids[0], "--json").object["checks"] == []
     assert lantai("audit", "--due", "--json").object["checked"] == 4  # none was ever checked
