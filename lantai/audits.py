@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from .catalog import Catalog
+from .catalog import Catalog, Copy
 from .entries import Entries
 from .errors import Damaged, LantaiError, NotFound, StoreUnavailable, UsageError
 from .fixity.audit import Level, Verdict, catalog_to_store, is_being_copied, store_to_catalog, store_to_store
@@ -31,7 +31,7 @@ from .storage import remote
 from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
-from .storage.ocfl import Root
+from .storage.ocfl import PREFIX, Root
 from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
@@ -175,6 +175,9 @@ class Audits:
                     self._store(asked, store, since, tally, seen, spending)
             except LantaiError as error:
                 away.append((store, str(error)))
+        if asked.what == "all":  # last, since a store may have told the catalogue of what one before it lacks
+            for store in (one for one in asked.stores if one not in dict(away)):
+                tally.tell(store, None, self._lacking(store))
         return Outcome(
             asked.level, tally.packages, tally.before, tally.files, tally.octets, tuple(dict.fromkeys(tally.faults)),
             tuple(tally.warnings), tuple(tally.missed), tuple(away), spending.spent,
@@ -193,7 +196,7 @@ class Audits:
         # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
         self._look(asked, store, root, left if asked.budget is None else (), tally, seen, spending)
         deque(left, 0)  # with a budget, what is there comes to its turn
-        tally.faults += [Fault(store, None, finding) for finding in self._beside(store, root)]
+        tally.tell(store, None, self._beside(store, root))
 
     def _look(
         self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
@@ -266,11 +269,15 @@ class Audits:
         """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
         back yesterday's versions, whole, has not kept the package. What the catalogue does not know of, it is told.
         """
-        known = self._catalog.versions_of([one.package for one in segment.verdicts])
+        packages = [one.package for one in segment.verdicts]
+        known, lies = self._catalog.versions_of(packages), self._catalog.held_in(store, packages)
         for one in segment.verdicts:
             if one.head and one.head != known.get(one.package):
                 with suppress(Damaged, NotFound):
                     index(self._catalog, root, one.package)
+        for one in segment.verdicts:
+            if one.head and one.head > lies.get(one.package, 0):  # brought by another home, or by other means
+                self._catalog.keep(one.package, _copies(root, store, one.package, one.head))
         seen = ((one.package, one.head) for one in segment.verdicts)
         behind = dict(catalog_to_store(self._catalog, seen, root, store))
         primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
@@ -291,6 +298,15 @@ class Audits:
         for source, (number, _seal) in self._catalog.remote.heads().items():
             if (key := remote.key_of(source, number)) not in root.store.keys(key):
                 yield Finding.of("remote-cut", key)
+
+    def _lacking(self, store: str) -> Iterator[Finding]:
+        """How many packages a store never had, or lost before the catalogue was made anew. Nothing counts as stored
+        before it is in the primary and in each required copy: that it is not there is a fault. replicate brings it,
+        not a repair, since the answer was pending and said so.
+        """
+        if lacking := self._catalog.lacking(store):
+            code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
+            yield Finding.of(code, PREFIX, count=lacking)
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""
@@ -317,6 +333,13 @@ class Audits:
         return outcome
 
 
+def _copies(root: Root, store: str, package: PackageId, head: int) -> Iterator[Copy]:
+    """Of the versions of a package up to head, where they lie in a store, by its clock."""
+    for number in range(1, head + 1):
+        with suppress(NotFound):
+            yield Copy(number, store, root.store.stat(root.inventory_key(package, number)).modified)
+
+
 def _has(root: Root, package: PackageId, head: int) -> bool:
     """Whether just that is the newest version of a package in a store."""
     with suppress(Damaged):
@@ -340,8 +363,11 @@ class _Tally:
         self.missed += segment.missed
         for one in segment.verdicts:
             self.packages, self.files, self.octets = self.packages + 1, self.files + one.files, self.octets + one.bytes
-            for finding in one.findings:
-                (self.faults if finding.fatal else self.warnings).append(Fault(store, one.package, finding))
+            self.tell(store, one.package, one.findings)
+
+    def tell(self, store: str, package: PackageId | None, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            (self.faults if finding.fatal else self.warnings).append(Fault(store, package, finding))
 
 
 class _Spending:

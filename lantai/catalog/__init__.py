@@ -272,6 +272,11 @@ class Catalog:
         with self._database.reading() as connection:
             yield from journal.checks_by_hour(connection, level)
 
+    def lacking(self, store: str) -> int:
+        """How many packages were not seen, in the version that is indexed, in the store of that name."""
+        with self._database.reading() as connection:
+            return queries.lacking(connection, store)
+
     def holdings(self) -> Counter[frozenset[str]]:
         """How many packages lie, in the version that is indexed, in just these stores."""
 

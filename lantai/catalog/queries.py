@@ -258,6 +258,13 @@ def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str,
     return [(package, frozenset(stores)) for package, stores in found.items()]
 
 
+def lacking(connection: Connection, store: str) -> int:
+    """How many packages do not lie in the store in their newest version. One look at each."""
+    newest = and_(t.copies.c.package == t.packages.c.key, t.copies.c.number == t.packages.c.version)
+    lies = select(t.copies.c.package).where(newest, t.copies.c.store == store)
+    return connection.execute(select(func.count()).select_from(t.packages).where(~lies.exists())).scalar_one()
+
+
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:
     rows = _of_package(connection, t.agents, package)
     return tuple(Agent(row.id, row.kind, row.name, row.version) for row in rows)

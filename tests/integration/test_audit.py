@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from lantai.fixity import audit as auditing
 from lantai.fixity import run
 from lantai.storage import workers
-from tests.integration.command import Lantai, folder
+from tests.integration.command import Done, Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
 
@@ -345,8 +346,6 @@ def test_what_got_a_version_since_it_was_checked_is_read_though_a_run_is_gone_on
 
 
 def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
-    import shutil  # noqa: PLC0415
-
     shutil.rmtree(second / "ocfl" / at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}").relative_to(second / "ocfl"))
     before = everything(lantai.folder / "store")
     (lost,) = lantai("audit", "--all", "--no-repair", "--json").object["failed"]
@@ -393,6 +392,59 @@ def test_what_got_a_version_while_it_was_read_is_read_again(
     assert lantai("audit", "--all", "--store", "local").code == 0
     assert sorted(looks) == sorted([(ids[0], 2), (ids[1], 1), (ids[1], 2)])
     assert sorted(one["subject"]["id"] for one in checks(lantai)) == sorted(ids)
+
+
+def lacks(done: Done, kind: str = "failed") -> list[tuple[str, str, str]]:
+    """Of which stores it is said how many packages they lack."""
+    codes = ("audit-pending", "audit-behind")
+    return [(one["store"], one["code"], one["message"]) for one in done.object[kind] if one["code"] in codes]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_copy_that_never_had_a_package_is_told(lantai: Lantai, second: Path, tmp_path: Path, required: bool) -> None:
+    if not required:
+        settings = lantai.folder / "lantai.toml"
+        settings.write_text(settings.read_text().replace('name = "second"', 'name = "second"\nrequired = false'))
+    lantai.stored(folder(tmp_path / "first", {"a.txt": "one"}))
+    second.rename(second.with_name("away"))
+    for number in range(2):
+        lantai("ingest", folder(tmp_path / f"later-{number}", {"a.txt": f"later {number}"}), "--json")
+    second.with_name("away").rename(second)
+    done = lantai("audit", "--all", "--json")
+    ((store, code, message),) = lacks(done, "failed" if required else "warnings")
+    assert (store, code) == ("second", "audit-pending" if required else "audit-behind")
+    assert "2 packages" in message
+    assert lantai("audit", "--all", "--json").code == int(required)  # the journal is whole again
+    assert lantai("replicate").code == 0
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["checked"], done.object["warnings"]) == (0, 6, [])
+
+
+@pytest.mark.parametrize("where", ["local", "second"])
+def test_a_package_that_a_store_lost_before_the_catalogue_was_made_anew_is_told(
+    lantai: Lantai, second: Path, ids: list[str], where: str
+) -> None:
+    store = second if where == "second" else lantai.folder / "store"
+    shutil.rmtree(at(store, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}"))
+    forget(lantai)
+    lantai("rebuild", "--store", "local")
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1
+    assert [(store, code) for store, code, _message in lacks(done)] == [(where, "audit-pending")]
+    other = "local" if where == "second" else "second"
+    assert lantai("replicate", "--from", other, "--to", where).code == 0
+    assert lantai("audit", "--all", "--json").code == 0
+
+
+def test_what_came_into_a_copy_by_other_means_is_known_to_lie_there(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    second.rename(second.with_name("away"))
+    assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == 1  # pending
+    second.with_name("away").rename(second)
+    shutil.copytree(lantai.folder / "store", second, dirs_exist_ok=True, ignore=shutil.ignore_patterns("store.json"))
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["checked"]) == (0, 4)
 
 
 def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
