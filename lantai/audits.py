@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
@@ -194,8 +193,9 @@ class Audits:
         known = (one.package for one in self._catalog.held(store, asked.level))
         left = self._there(store, root, (package for package in known if package not in seen), tally)
         # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
-        self._look(asked, store, root, left if asked.budget is None else (), tally, seen, spending)
-        deque(left, 0)  # with a budget, what is there comes to its turn
+        for package in left:
+            if asked.budget is None:  # with one, what is there comes to its turn
+                self._look(asked, store, root, chain((package,), left), tally, seen, spending)
         tally.tell(store, None, self._beside(store, root))
 
     def _look(
@@ -260,7 +260,9 @@ class Audits:
         newest = self._catalog.held_in(store, (one.package for one in segment.verdicts))
         seen = [one for one in segment.verdicts if not one.valid or (one.head or 0) >= newest.get(one.package, 0)]
         if not segment.void:
-            with self._entries.checking(store, software=self._software, level=level, control=True) as note:
+            with self._entries.checking(
+                store, software=self._software, level=level, control=segment.controlled
+            ) as note:  # fmt: skip
                 for verdict in seen:
                     note(verdict.package, verdict.findings)
         return [one.package for one in seen]
@@ -325,12 +327,28 @@ class Audits:
                 done = tuple(mended(store, findings))
                 self._repairs.enter(done)
                 outcome = outcome.with_done(done)
+        proven: dict[str, list[PackageId]] = {}
         for (store, package), of_package in found.items():
             became, seen = self._repairs.package(store, package, of_package, progress=progress)
             self._repairs.enter([became])
+            if isinstance(became, Repaired) and became.valid:
+                proven.setdefault(store, []).append(package)
             more = tuple(Fault(store, package, finding) for finding in seen)
             outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])
+        self._prove(outcome.level, proven)
         return outcome
+
+    def _prove(self, level: Level, proven: Mapping[str, Sequence[PackageId]]) -> None:
+        """Enter that packages were found whole, by store: each was audited in full when it was repaired. level: at
+        which they were found damaged before.
+        """
+        if proven:  # of two checks in one second that one counts which found damage
+            time.sleep(1 - self._now().microsecond / 1e6)
+        for store, packages in proven.items():
+            for one in dict.fromkeys((level, "full")):
+                with self._entries.checking(store, software=self._software, level=one) as note:
+                    for package in packages:
+                        note(package, ())
 
 
 def _copies(root: Root, store: str, package: PackageId, head: int) -> Iterator[Copy]:

@@ -447,6 +447,30 @@ def test_what_came_into_a_copy_by_other_means_is_known_to_lie_there(
     assert (done.code, done.object["checked"]) == (0, 4)
 
 
+def test_an_audit_that_could_not_audit_itself_does_not_say_that_it_did(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    flip(at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/content/*/data/**/1.jpg"))
+    assert lantai("audit", "--package", ids[1], "--no-repair", "--json").code == 1
+    told = {one["state"]["store"]: one["state"].get("control") for one in checks(lantai)}
+    assert told == {"local": "passed", "second": None}
+
+
+@pytest.mark.parametrize("level", ["listing", "full"])
+def test_what_was_repaired_and_proven_is_shown_to_be_whole(
+    lantai: Lantai, second: Path, ids: list[str], level: str
+) -> None:
+    at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/content/*/data/**/1.jpg").unlink()
+    done = lantai("audit", "--all", "--level", level, "--json")
+    assert (done.code, [one["valid"] for one in done.object["repairs"]]) == (1, [True])
+    shown = lantai("show", ids[1], "--json").object["checks"]
+    told = {(one["store"], one["level"]): one["valid"] for one in shown}
+    assert told == {("local", level): True, ("second", level): True, ("second", "full"): True}
+    entered = [one["state"] for one in checks(lantai) if one["subject"]["id"] == ids[1]]
+    assert [one["valid"] for one in entered if one["store"] == "second"][:2] == [False, True]
+    assert lantai("audit", "--due", "--level", level, "--json").object["checked"] == 0
+
+
 def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
     assert lantai("show", ids[0], "--json").object["checks"] == []
     assert lantai("audit", "--due", "--json").object["checked"] == 4  # none was ever checked
