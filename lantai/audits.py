@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -22,6 +21,7 @@ from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
 from .fixity.run import Segment, run
 from .fixity.seen import Seen
+from .fixity.spending import Spending
 from .messages import _
 from .model import Budget, Finding, PackageId
 from .package.index import index
@@ -164,7 +164,7 @@ class Audits:
     ) -> Outcome:  # fmt: skip
         tally = _Tally(list(journal))
         away: list[tuple[str, str]] = []
-        spending = _Spending(asked.budget, len(asked.stores), progress)
+        spending = Spending(asked.budget, len(asked.stores), progress)
         for store in asked.stores:
             spending.begin()
             try:
@@ -183,7 +183,7 @@ class Audits:
         )  # fmt: skip
 
     def _store(
-        self, asked: Asked, store: str, since: datetime | None, tally: _Tally, seen: Seen, spending: _Spending
+        self, asked: Asked, store: str, since: datetime | None, tally: _Tally, seen: Seen, spending: Spending
     ) -> None:  # fmt: skip
         """Audit a store. seen: empty, and then what was looked at there."""
         root = self._stores.root(store)
@@ -200,7 +200,7 @@ class Audits:
 
     def _look(
         self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
-        spending: _Spending,
+        spending: Spending,
     ) -> None:  # fmt: skip
         """Audit packages of a store, so far as the budget goes."""
         for segment in run(
@@ -279,7 +279,7 @@ class Audits:
                     index(self._catalog, root, one.package)
         for one in segment.verdicts:
             if one.head and one.head > lies.get(one.package, 0):  # brought by another home, or by other means
-                self._catalog.keep(one.package, _copies(root, store, one.package, one.head))
+                self._catalog.keep(one.package, tuple(_copies(root, store, one.package, one.head)))
         seen = ((one.package, one.head) for one in segment.verdicts)
         behind = dict(catalog_to_store(self._catalog, seen, root, store))
         primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
@@ -386,34 +386,3 @@ class _Tally:
     def tell(self, store: str, package: PackageId | None, findings: Iterable[Finding]) -> None:
         for finding in findings:
             (self.faults if finding.fatal else self.warnings).append(Fault(store, package, finding))
-
-
-class _Spending:
-    """A budget, shared evenly among what it is for, such as stores: what one leaves, the next may use."""
-
-    def __init__(self, budget: Budget | None, among: int, progress: Progress) -> None:
-        self._budget, self._among, self._progress = budget or Budget(), among, progress
-        self._octets, self._began = 0, time.monotonic()
-        self._bytes = self._until = math.inf
-        self.spent = False
-
-    def begin(self) -> None:
-        """The share of the next."""
-        now = time.monotonic()
-        if self._budget.bytes is not None:
-            self._bytes = self._octets + (self._budget.bytes - self._octets) / self._among
-        if self._budget.seconds is not None:
-            self._until = now + (self._began + self._budget.seconds - now) / self._among
-        self._among -= 1
-
-    def spend(self, files: int, octets: int) -> None:
-        self._octets += octets
-        self._progress(files, octets)
-
-    def within(self, packages: Iterable[PackageId]) -> Iterator[PackageId]:
-        """What can be begun before it is used up, and the first in any case, so that none waits for good."""
-        for number, package in enumerate(packages):
-            if number and (self._octets >= self._bytes or time.monotonic() >= self._until):
-                self.spent = True
-                return
-            yield package
