@@ -162,7 +162,7 @@ class Audits:
     def _audited(
         self, asked: Asked, since: datetime | None, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
-        tally = _Tally(list(journal))
+        began, tally = self._now(), _Tally(list(journal))
         away: list[tuple[str, str]] = []
         spending = Spending(asked.budget, len(asked.stores), progress)
         for store in asked.stores:
@@ -176,7 +176,7 @@ class Audits:
                 away.append((store, str(error)))
         if asked.what == "all":  # last, since a store may have told the catalogue of what one before it lacks
             for store in (one for one in asked.stores if one not in dict(away)):
-                tally.tell(store, None, self._lacking(store))
+                tally.tell(store, None, self._lacking(store, began))
         return Outcome(
             asked.level, tally.packages, tally.before, tally.files, tally.octets, tuple(dict.fromkeys(tally.faults)),
             tuple(tally.warnings), tuple(tally.missed), tuple(away), spending.spent,
@@ -301,12 +301,12 @@ class Audits:
             if (key := remote.key_of(source, number)) not in root.store.keys(key):
                 yield Finding.of("remote-cut", key)
 
-    def _lacking(self, store: str) -> Iterator[Finding]:
+    def _lacking(self, store: str, began: datetime) -> Iterator[Finding]:
         """How many packages a store never had, or lost before the catalogue was made anew. Nothing counts as stored
         before it is in the primary and in each required copy: that it is not there is a fault. replicate brings it,
-        not a repair, since the answer was pending and said so.
+        not a repair, since the answer was pending and said so. What was made since the run began may be on its way.
         """
-        if lacking := self._catalog.lacking(store):
+        if lacking := self._catalog.lacking(store, began):
             code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
             yield Finding.of(code, PREFIX, count=lacking)
 

@@ -272,10 +272,10 @@ class Catalog:
         with self._database.reading() as connection:
             yield from journal.checks_by_hour(connection, level)
 
-    def lacking(self, store: str) -> int:
-        """How many packages were not seen, in the version that is indexed, in the store of that name."""
+    def lacking(self, store: str, until: datetime) -> int:
+        """How many packages that were made until then were not seen in the store of that name, in any version."""
         with self._database.reading() as connection:
-            return queries.lacking(connection, store)
+            return queries.lacking(connection, store, until)
 
     def holdings(self) -> Counter[frozenset[str]]:
         """How many packages lie, in the version that is indexed, in just these stores."""
