@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from .catalog import Catalog
+from .catalog import Catalog, Copy
 from .entries import Entries
 from .errors import Damaged, LantaiError, NotFound, StoreUnavailable, UsageError
 from .fixity.audit import Level, Verdict, catalog_to_store, is_being_copied, store_to_catalog, store_to_store
@@ -21,6 +20,8 @@ from .fixity.control import Missed
 from .fixity.due import due
 from .fixity.outcome import Fault, Lost, Outcome, Repaired
 from .fixity.run import Segment, run
+from .fixity.seen import Seen
+from .fixity.spending import Spending
 from .messages import _
 from .model import Budget, Finding, PackageId
 from .package.index import index
@@ -29,13 +30,14 @@ from .storage import remote
 from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
-from .storage.ocfl import Root
+from .storage.ocfl import PREFIX, Root
 from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
 
-_FOR_A_PERSON = ("audit-diverged", "store-odd")
 _OF_HARVESTS = ("remote-damaged", "remote-missing", "remote-cut")
+_OF_PERSONS = ("audit-diverged", "audit-unlisted", "store-odd")
+"""Findings of packages that a person settles."""
 What: TypeAlias = Literal["all", "due"] | tuple[PackageId, ...]
 
 _GOES_ON = timedelta(days=7)
@@ -97,8 +99,9 @@ class Audits:
     def run(self, asked: Asked, *, progress: Progress) -> Outcome:
         """Audit, enter what counts in the journal, repair, tell. A store that cannot be reached stands in the outcome.
 
-        All of a store: what the catalogue does not know of is indexed on the way; what a run of the last week that was
-        broken off found whole is not read again. UsageError, Damaged: of the home's own journal.
+        All of a store: what the catalogue does not know of is indexed on the way; where a run of the last week was
+        broken off, what was found whole since it began, and has got no version since, is not read again. UsageError,
+        Damaged: of the home's own journal.
         """
         for store in asked.stores:
             self._stores.place(store)
@@ -180,54 +183,76 @@ class Audits:
     def _audited(
         self, asked: Asked, since: datetime | None, beside: bool, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
-        packages = files = octets = before = 0
-        faults = list(journal)
-        warnings: list[Fault] = []
-        missed: list[Missed] = []
+        began, tally = self._now(), _Tally(list(journal))
         away: list[tuple[str, str]] = []
-        spending = _Spending(asked.budget, len(asked.stores), progress)
-
-        def skipped(number: int) -> None:
-            nonlocal before
-            before += number
-
+        spending = Spending(asked.budget, len(asked.stores), progress)
         for store in asked.stores:
             spending.begin()
-            began = self._now().replace(microsecond=0)  # the journal tells no less than seconds apart
             try:
                 is_owed = asked.what != "due" or next(self.due(store, asked.level), None) is not None
                 if not is_owed and not (beside and store in dict(self._stores.reachable(strict=False))):
                     continue  # a disk that lies in a safe need not be there
-                root = self._stores.root(store)
-                chosen = spending.within(self._chosen(asked, store, root, since, skipped))
-                for segment in run(
-                    root, self._stores.place(store), chosen, asked.level, progress=spending.spend, chance=Random(),
-                    rate=self._stores.audit_rate(store),
-                ):  # fmt: skip
-                    segment = self._held(store, root, segment)
-                    self._enter(store, asked.level, segment)
-                    missed += segment.missed
-                    for one in segment.verdicts:
-                        packages, files, octets = packages + 1, files + one.files, octets + one.bytes
-                        for finding in one.findings:
-                            (faults if finding.fatal else warnings).append(Fault(store, one.package, finding))
-                if asked.what == "all":
-                    told = {one.package for one in faults if one.store == store and one.finding.code == "audit-lost"}
-                    unseen = self._unseen(store, root, asked.level, since or began)
-                    faults += [Fault(store, *one) for one in unseen if one[0] not in told]
+                with closing(Seen()) as seen:
+                    self._store(asked, store, since, tally, seen, spending)
                 if beside:
-                    faults += [Fault(store, None, finding) for finding in self._beside(store, root)]
+                    tally.tell(store, None, self._beside(store, self._stores.root(store)))
             except LantaiError as error:
                 away.append((store, str(error)))
+        if asked.what == "all":  # last, since a store may have told the catalogue of what one before it lacks
+            for store in (one for one in asked.stores if one not in dict(away)):
+                tally.tell(store, None, self._lacking(store, began))
         return Outcome(
-            asked.level, packages, before, files, octets, tuple(faults), tuple(warnings), tuple(missed), tuple(away),
-            spending.spent,
+            asked.level, tally.packages, tally.before, tally.files, tally.octets, tuple(dict.fromkeys(tally.faults)),
+            tuple(tally.warnings), tuple(tally.missed), tuple(away), spending.spent,
         )  # fmt: skip
 
+    def _store(
+        self, asked: Asked, store: str, since: datetime | None, tally: _Tally, seen: Seen, spending: Spending
+    ) -> None:  # fmt: skip
+        """Audit a store. seen: empty, and then what was looked at there."""
+        root = self._stores.root(store)
+        self._look(asked, store, root, self._chosen(asked, store, root, since, tally, seen), tally, seen, spending)
+        if asked.what != "all":
+            return
+        known = (one.package for one in self._catalog.held(store, asked.level))
+        left = self._there(store, root, (package for package in known if package not in seen), tally)
+        # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
+        for package in left:
+            if asked.budget is None:  # with one, what is there comes to its turn
+                self._look(asked, store, root, chain((package,), left), tally, seen, spending)
+
+    def _look(
+        self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
+        spending: Spending,
+    ) -> None:  # fmt: skip
+        """Audit packages of a store, so far as the budget goes."""
+        for segment in run(
+            root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
+            chance=Random(), rate=self._stores.audit_rate(store),
+        ):  # fmt: skip
+            held = self._held(store, root, segment)
+            tally.add(store, held)
+            seen.add(self._enter(store, asked.level, held))
+
+    def _there(
+        self, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
+    ) -> Iterator[PackageId]:  # fmt: skip
+        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told."""
+        every = iter(packages)
+        while some := list(islice(every, _TOGETHER)):
+            lost = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
+            tally.faults += [Fault(store, package, finding) for package, finding in lost.items()]
+            for package in (one for one in some if one not in lost):
+                place = root.object_key(package)
+                if next(root.store.keys(f"{place}/"), None) is None:
+                    tally.faults.append(Fault(store, package, Finding.of("audit-unlisted", place)))
+                else:
+                    yield package
+
     def _chosen(
-        self, asked: Asked, store: str, root: Root, since: datetime | None, skipped: Callable[[int], None]
-    ) -> Iterator[PackageId]:
-        """What is to be audited in a store; skipped: told how many are not, since they were after since."""
+        self, asked: Asked, store: str, root: Root, since: datetime | None, tally: _Tally, seen: Seen
+    ) -> Iterator[PackageId]:  # fmt: skip
+        """What is to be audited in a store; tally, seen: told of what is not, since it was after since."""
         if asked.what == "due":
             yield from self.due(store, asked.level)
         elif asked.what != "all":
@@ -240,8 +265,10 @@ class Audits:
                 yield from met
                 return
             while some := list(islice(met, _TOGETHER)):
-                done = self._catalog.checked_since(store, asked.level, some, since)
-                skipped(len(done))
+                known = self._catalog.checked_since(store, asked.level, some, since)
+                done = {package for package, head in known.items() if _has(root, package, head)}
+                tally.before += len(done)
+                seen.add(done)
                 yield from (package for package in some if package not in done)
 
     def due(self, store: str, level: Level) -> Iterator[PackageId]:
@@ -249,22 +276,33 @@ class Audits:
         every = self._stores.audited_every(store) or self._every
         return due(self._catalog.last_checked(store, level), every, self._now(), store=store)
 
-    def _enter(self, store: str, level: Level, segment: Segment) -> None:
-        """What counts goes into the journal, what is void does not."""
+    def _enter(self, store: str, level: Level, segment: Segment) -> list[PackageId]:
+        """What counts goes into the journal, what is void does not. Which packages were seen as they are now: not those
+        that got a version while they were read.
+        """
+        newest = self._catalog.held_in(store, (one.package for one in segment.verdicts))
+        seen = [one for one in segment.verdicts if not one.valid or (one.head or 0) >= newest.get(one.package, 0)]
         if not segment.void:
-            with self._entries.checking(store, software=self._software, level=level, control=True) as note:
-                for verdict in segment.verdicts:
+            with self._entries.checking(
+                store, software=self._software, level=level, control=segment.controlled
+            ) as note:  # fmt: skip
+                for verdict in seen:
                     note(verdict.package, verdict.findings)
+        return [one.package for one in seen]
 
     def _held(self, store: str, root: Root, segment: Segment) -> Segment:
         """Each verdict with what holding the package against the catalogue and the primary tells: a store that gives
         back yesterday's versions, whole, has not kept the package. What the catalogue does not know of, it is told.
         """
-        known = self._catalog.versions_of([one.package for one in segment.verdicts])
+        packages = [one.package for one in segment.verdicts]
+        known, lies = self._catalog.versions_of(packages), self._catalog.held_in(store, packages)
         for one in segment.verdicts:
             if one.head and one.head != known.get(one.package):
                 with suppress(Damaged, NotFound):
                     index(self._catalog, root, one.package)
+        for one in segment.verdicts:
+            if one.head and one.head > lies.get(one.package, 0):  # brought by another home, or by other means
+                self._catalog.keep(one.package, tuple(_copies(root, store, one.package, one.head)))
         seen = ((one.package, one.head) for one in segment.verdicts)
         behind = dict(catalog_to_store(self._catalog, seen, root, store))
         primary = dict(self._stores.reachable(strict=False)).get(self._stores.primary)
@@ -279,20 +317,21 @@ class Audits:
 
         return replace(segment, verdicts=tuple(map(held, segment.verdicts)))
 
-    def _unseen(
-        self, store: str, root: Root, level: Level, since: datetime
-    ) -> Iterator[tuple[PackageId, Finding]]:  # fmt: skip
-        """Packages of which the store has nothing, which were not checked since."""
-        checked = self._catalog.last_checked(store, level)
-        unseen = ((package, None) for package, _at in takewhile(lambda one: one[1] is None or one[1] < since, checked))
-        yield from catalog_to_store(self._catalog, unseen, root, store)
-
     def _beside(self, store: str, root: Root) -> Iterator[Finding]:
-        """What lies beside packages in a store."""
+        """What no audit of a package can find."""
         yield from self._stores.judge(store, root)
         for source, (number, _seal) in self._catalog.remote.heads().items():
             if (key := remote.key_of(source, number)) not in root.store.keys(key):
                 yield Finding.of("remote-cut", key)
+
+    def _lacking(self, store: str, began: datetime) -> Iterator[Finding]:
+        """How many packages a store never had, or lost before the catalogue was made anew. Nothing counts as stored
+        before it is in the primary and in each required copy: that it is not there is a fault. replicate brings it,
+        not a repair, since the answer was pending and said so. What was made since the run began may be on its way.
+        """
+        if lacking := self._catalog.lacking(store, began):
+            code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
+            yield Finding.of(code, PREFIX, count=lacking)
 
     def _repaired(self, outcome: Outcome, progress: Progress) -> Outcome:
         """What the audits found, entered as it is done: first what lies beside packages."""
@@ -304,47 +343,69 @@ class Audits:
                 beside.setdefault(one.store, []).append(one.finding)
             elif one.package is None and one.finding.code in _OF_HARVESTS:
                 harvested.setdefault(one.store, []).append(one.finding)
-            elif one.package is not None and one.finding.code not in _FOR_A_PERSON:
+            elif one.package is not None and one.finding.code not in _OF_PERSONS:
                 found.setdefault((one.store, one.package), []).append(one.finding)
         for which, mended in ((beside, self._repairs.beside), (harvested, self._repairs.harvested)):
             for store, findings in which.items():
                 done = tuple(mended(store, findings))
                 self._repairs.enter(done)
                 outcome = outcome.with_done(done)
+        proven: dict[str, list[PackageId]] = {}
         for (store, package), of_package in found.items():
             became, seen = self._repairs.package(store, package, of_package, progress=progress)
             self._repairs.enter([became])
+            if isinstance(became, Repaired) and became.valid:
+                proven.setdefault(store, []).append(package)
             more = tuple(Fault(store, package, finding) for finding in seen)
             outcome = replace(outcome, faults=(*outcome.faults, *more)).with_done([became])
+        self._prove(outcome.level, proven)
         return outcome
 
+    def _prove(self, level: Level, proven: Mapping[str, Sequence[PackageId]]) -> None:
+        """Enter that packages were found whole, by store: each was audited in full when it was repaired. level: at
+        which they were found damaged before.
+        """
+        if proven:  # of two checks in one second that one counts which found damage
+            time.sleep(1 - self._now().microsecond / 1e6)
+        for store, packages in proven.items():
+            for one in dict.fromkeys((level, "full")):
+                with self._entries.checking(store, software=self._software, level=one) as note:
+                    for package in packages:
+                        note(package, ())
 
-class _Spending:
-    """A budget, shared evenly among what it is for, such as stores: what one leaves, the next may use."""
 
-    def __init__(self, budget: Budget | None, among: int, progress: Progress) -> None:
-        self._budget, self._among, self._progress = budget or Budget(), among, progress
-        self._octets, self._began = 0, time.monotonic()
-        self._bytes = self._until = math.inf
-        self.spent = False
+def _copies(root: Root, store: str, package: PackageId, head: int) -> Iterator[Copy]:
+    """Of the versions of a package up to head, where they lie in a store, by its clock."""
+    for number in range(1, head + 1):
+        with suppress(NotFound):
+            yield Copy(number, store, root.store.stat(root.inventory_key(package, number)).modified)
 
-    def begin(self) -> None:
-        """The share of the next."""
-        now = time.monotonic()
-        if self._budget.bytes is not None:
-            self._bytes = self._octets + (self._budget.bytes - self._octets) / self._among
-        if self._budget.seconds is not None:
-            self._until = now + (self._began + self._budget.seconds - now) / self._among
-        self._among -= 1
 
-    def spend(self, files: int, octets: int) -> None:
-        self._octets += octets
-        self._progress(files, octets)
+def _has(root: Root, package: PackageId, head: int) -> bool:
+    """Whether just that is the newest version of a package in a store."""
+    with suppress(Damaged):
+        return root.head(package) == head
+    return False
 
-    def within(self, packages: Iterable[PackageId]) -> Iterator[PackageId]:
-        """What can be begun before it is used up, and the first in any case, so that none waits for good."""
-        for number, package in enumerate(packages):
-            if number and (self._octets >= self._bytes or time.monotonic() >= self._until):
-                self.spent = True
-                return
-            yield package
+
+@dataclass(slots=True)
+class _Tally:
+    """What an audit has come to so far; see Outcome."""
+
+    faults: list[Fault]
+    warnings: list[Fault] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+    packages: int = 0
+    before: int = 0
+    files: int = 0
+    octets: int = 0
+
+    def add(self, store: str, segment: Segment) -> None:
+        self.missed += segment.missed
+        for one in segment.verdicts:
+            self.packages, self.files, self.octets = self.packages + 1, self.files + one.files, self.octets + one.bytes
+            self.tell(store, one.package, one.findings)
+
+    def tell(self, store: str, package: PackageId | None, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            (self.faults if finding.fatal else self.warnings).append(Fault(store, package, finding))

@@ -150,7 +150,9 @@ class Entries:
     def checking(
         self, store: str, *, software: str, level: str = "full", control: bool = False
     ) -> Iterator[Callable[[PackageId, Sequence[Finding]], None]]:
-        """To be told of the results of validate and audit, package by package. control: the audit audited itself."""
+        """To be told of the results of validate and audit, package by package. control: the audit audited itself, and
+        passed.
+        """
         with self._batch() as add:
 
             def note(package: PackageId, findings: Sequence[Finding]) -> None:

@@ -45,6 +45,10 @@ class Stores:
     def copies(self) -> Sequence[StoreSettings]:
         return self.settings[1:]
 
+    def is_required(self, name: str) -> bool:
+        """Whether nothing counts as stored before it is there: the primary, where versions are decided, and others."""
+        return name == self.primary or self._named(name).required
+
     def place(self, name: str) -> Path | Bucket:
         return self._named(name).place(self.home)
 

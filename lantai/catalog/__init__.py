@@ -249,14 +249,13 @@ class Catalog:
 
     def checked_since(
         self, store: str, level: str, packages: Iterable[PackageId], since: datetime
-    ) -> frozenset[PackageId]:
-        """Those that were found whole at that level, in the store of that name, in a later second than since: in that
-        second it may have been the run before.
+    ) -> dict[PackageId, int]:  # fmt: skip
+        """Those that were found whole at that level, in the store of that name, in a later second than since (in that
+        second it may have been the run before), and have got no version from that second on: the newest that lies there
+        as far as it is known.
         """
-        c = t.checked.c
-        mine = and_(c.store == store, c.level == level, c.valid, c.at > since, c.package.in_(list(packages)))
         with self._database.reading() as connection:
-            return frozenset(connection.scalars(select(c.package).where(mine)))
+            return journal.checked_since(connection, store, level, list(packages), since)
 
     def held(self, store: str, level: str) -> Iterator[Held]:
         """Every package that lies in the store of that name, in the order of their ids."""
@@ -272,6 +271,11 @@ class Catalog:
         """
         with self._database.reading() as connection:
             yield from journal.checks_by_hour(connection, level)
+
+    def lacking(self, store: str, until: datetime) -> int:
+        """How many packages that were made until then were not seen in the store of that name, in any version."""
+        with self._database.reading() as connection:
+            return queries.lacking(connection, store, until)
 
     def holdings(self) -> Counter[frozenset[str]]:
         """How many packages lie, in the version that is indexed, in just these stores."""

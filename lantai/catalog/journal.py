@@ -137,6 +137,29 @@ def last_checked(
     return [(row.id, datetime.fromisoformat(row.at) if row.at else None) for row in connection.execute(asked)]
 
 
+def checked_since(
+    connection: Connection, store: str, level: str, packages: Sequence[str], since: datetime
+) -> dict[PackageId, int]:  # fmt: skip
+    """See Catalog.checked_since. A version's time is by the clock of the store, and by that of who wrote it: by both it
+    must be older than the check.
+    """
+    c, at = t.checked.c, type_coerce(t.checked.c.at, Text)
+    mine = and_(c.package == t.packages.c.id, c.store == store, c.level == level, c.valid, c.at > since)
+    lies = and_(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    written = select(t.versions.c.at).where(
+        t.versions.c.package == t.packages.c.key, type_coerce(t.versions.c.at, Text) >= at
+    )
+    asked = (
+        select(t.packages.c.id, func.max(t.copies.c.number))
+        .join_from(t.packages, t.checked, mine)
+        .join(t.copies, lies)
+        .where(t.packages.c.id.in_(packages), ~written.exists())
+        .group_by(t.packages.c.id)
+        .having(func.max(type_coerce(t.copies.c.since, Text)) < func.max(at))
+    )
+    return {row[0]: row[1] for row in connection.execute(asked)}
+
+
 def held(connection: Connection, store: str, level: str, after: str, limit: int) -> list[Held]:
     """Of the packages that lie in the store, in the order of their ids: since when, and the newest check at a level."""
     is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store, t.checked.c.level == level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -256,6 +257,13 @@ def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str,
     for package, store in connection.execute(asked):
         found[package] |= {store} if store else set()
     return [(package, frozenset(stores)) for package, stores in found.items()]
+
+
+def lacking(connection: Connection, store: str, until: datetime) -> int:
+    """How many packages that were made until then do not lie in the store. One look at each."""
+    lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
+    asked = select(func.count()).select_from(t.packages).where(t.packages.c.created <= until, ~lies.exists())
+    return connection.execute(asked).scalar_one()
 
 
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:

@@ -26,9 +26,12 @@ however it ends.
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """missed: of the damages that the control made, those that were not found: then no verdict here counts."""
+    """controlled: whether there was a package that the audit could damage to audit itself; missed: of the damages that
+    it made, those that were not found: then no verdict here counts.
+    """
 
     verdicts: tuple[Verdict, ...]
+    controlled: bool
     missed: tuple[Missed, ...]
 
     @property
@@ -72,7 +75,7 @@ def run(
                 for number, damage in enumerate(PROMISED[level] if small else ())
             ]
             found = workers.answers(partial(_control, level), controls, unheard)
-            yield Segment(verdicts, tuple(missed for missed in found if missed))
+            yield Segment(verdicts, bool(controls), tuple(missed for missed in found if missed))
 
 
 def _next(packages: Iterator[PackageId], into: list[PackageId]) -> Iterator[PackageId]:

@@ -454,7 +454,8 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
             twice = [entries[0] for entries in checked.values() if len(entries) > 1]
             began = {one["began"][:19] for one in first}
             assert all(not one["state"]["valid"] or one["at"][:19] in began for one in twice)
-            assert all(len(entries) <= 2 for entries in checked.values())
+            # And once more what was repaired, of the audit that proved it.
+            assert all(len(entries) <= 2 + (not entries[0]["state"]["valid"]) for entries in checked.values())
         for name, place in stores.items():
             assert files_of(place) == whole[name], harmed
         if harmed:

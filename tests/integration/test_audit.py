@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +17,7 @@ from lantai import archive
 from lantai.fixity import audit as auditing
 from lantai.fixity import run
 from lantai.storage import workers
-from tests.integration.command import Lantai, folder
+from tests.integration.command import Done, Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
 
@@ -394,9 +395,29 @@ def test_an_interrupted_run_is_gone_on_with(
     assert ids
 
 
-def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
-    import shutil  # noqa: PLC0415
+@pytest.mark.parametrize("told", [True, False])
+def test_what_got_a_version_since_it_was_checked_is_read_though_a_run_is_gone_on_with(
+    lantai: Lantai, second: Path, ids: list[str], told: bool
+) -> None:
+    time.sleep(1.1)  # the journal tells seconds apart, and no less
+    second.rename(second.with_name("away"))
+    assert lantai("audit", "--all", "--json").object["verdict"] == "incomplete"
+    time.sleep(1.1)
+    assert lantai("audit", "--all", "--budget", "1h", "--store", "local").code == 0
+    if told:
+        assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == 1  # pending
+    else:
+        before = (lantai.folder / "catalog.db").read_bytes()
+        assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == 1
+        (lantai.folder / "catalog.db").write_bytes(before)  # as one that another home did
+    second.with_name("away").rename(second)
+    flip(at(lantai.folder / "store", f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v2/content/*/data/**/METS.xml"))
+    done = lantai("audit", "--all", "--no-repair", "--json").object
+    assert [(one["store"], one["package"]) for one in done["failed"] if one["package"]] == [("local", ids[1])]
+    assert (done["checked"], done["before"]) == (3, 1)
 
+
+def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second: Path, ids: list[str]) -> None:
     shutil.rmtree(second / "ocfl" / at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}").relative_to(second / "ocfl"))
     before = everything(lantai.folder / "store")
     told = lantai("audit", "--all", "--no-repair", "--json").object["failed"]
@@ -410,6 +431,117 @@ def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second
     assert lantai("rebuild", "--store", "second").code == 1
     assert lantai("audit", "--all", "--no-repair", "--json").object["checked"] == 3
     assert len(lantai("list", "--json").objects) == 2  # what the catalogue did not know was indexed
+
+
+def test_a_package_in_whose_place_a_link_stands_is_told(
+    lantai: Lantai, second: Path, ids: list[str], tmp_path: Path
+) -> None:
+    place = at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}")
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    done = lantai("audit", "--all", "--json").object
+    (found,) = done["failed"]
+    assert (found["store"], found["package"], found["code"]) == ("second", ids[1], "audit-unlisted")
+    assert (done["checked"], done["verdict"], done["repairs"], done["lost"]) == (3, "faults", [], [])
+    place.unlink()
+    assert lantai("replicate").code == 0
+    assert lantai("audit", "--all", "--json").object["checked"] == 4
+
+
+def test_what_got_a_version_while_it_was_read_is_read_again(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "PROCESSES", 0)
+    look, looks = run._audit, list[tuple[str, int | None]]()
+
+    def meanwhile(level: Any, root: Any, threads: Any, package: Any, progress: Any) -> Any:
+        verdict = look(level, root, threads, package, progress)
+        looks.append((package, verdict.head))
+        if package == ids[1] and verdict.head == 1:
+            assert lantai("update", package, "--title", "第二版", "--reason", "更正").code == 0
+        return verdict
+
+    monkeypatch.setattr(run, "_audit", meanwhile)
+    assert lantai("audit", "--all", "--store", "local").code == 0
+    assert sorted(looks) == sorted([(ids[0], 2), (ids[1], 1), (ids[1], 2)])
+    assert sorted(one["subject"]["id"] for one in checks(lantai)) == sorted(ids)
+
+
+def lacks(done: Done, kind: str = "failed") -> list[tuple[str, str, str]]:
+    """Of which stores it is said how many packages they lack."""
+    codes = ("audit-pending", "audit-behind")
+    return [(one["store"], one["code"], one["message"]) for one in done.object[kind] if one["code"] in codes]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_copy_that_never_had_a_package_is_told(lantai: Lantai, second: Path, tmp_path: Path, required: bool) -> None:
+    if not required:
+        settings = lantai.folder / "lantai.toml"
+        settings.write_text(settings.read_text().replace('name = "second"', 'name = "second"\nrequired = false'))
+    lantai.stored(folder(tmp_path / "first", {"a.txt": "one"}))
+    second.rename(second.with_name("away"))
+    for number in range(2):
+        lantai("ingest", folder(tmp_path / f"later-{number}", {"a.txt": f"later {number}"}), "--json")
+    second.with_name("away").rename(second)
+    done = lantai("audit", "--all", "--json")
+    ((store, code, message),) = lacks(done, "failed" if required else "warnings")
+    assert (store, code) == ("second", "audit-pending" if required else "audit-behind")
+    assert "2 packages" in message
+    assert lantai("audit", "--all", "--json").code == int(required)  # the journal is whole again
+    assert lantai("replicate").code == 0
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["checked"], done.object["warnings"]) == (0, 6, [])
+
+
+@pytest.mark.parametrize("where", ["local", "second"])
+def test_a_package_that_a_store_lost_before_the_catalogue_was_made_anew_is_told(
+    lantai: Lantai, second: Path, ids: list[str], where: str
+) -> None:
+    store = second if where == "second" else lantai.folder / "store"
+    shutil.rmtree(at(store, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}"))
+    forget(lantai)
+    lantai("rebuild", "--store", "local")
+    done = lantai("audit", "--all", "--json")
+    assert done.code == 1
+    assert [(store, code) for store, code, _message in lacks(done)] == [(where, "audit-pending")]
+    other = "local" if where == "second" else "second"
+    assert lantai("replicate", "--from", other, "--to", where).code == 0
+    assert lantai("audit", "--all", "--json").code == 0
+
+
+def test_what_came_into_a_copy_by_other_means_is_known_to_lie_there(
+    lantai: Lantai, second: Path, ids: list[str], tmp_path: Path
+) -> None:
+    second.rename(second.with_name("away"))
+    lantai("ingest", folder(tmp_path / "later", {"a.txt": "later"}), "--json")
+    second.with_name("away").rename(second)
+    shutil.copytree(lantai.folder / "store", second, dirs_exist_ok=True, ignore=shutil.ignore_patterns("store.json"))
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["checked"]) == (0, 6)
+
+
+def test_an_audit_that_could_not_audit_itself_does_not_say_that_it_did(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    flip(at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/content/*/data/**/1.jpg"))
+    assert lantai("audit", "--package", ids[1], "--no-repair", "--json").code == 1
+    told = {one["state"]["store"]: one["state"].get("control") for one in checks(lantai)}
+    assert told == {"local": "passed", "second": None}
+
+
+@pytest.mark.parametrize("level", ["listing", "full"])
+def test_what_was_repaired_and_proven_is_shown_to_be_whole(
+    lantai: Lantai, second: Path, ids: list[str], level: str
+) -> None:
+    at(second, f"ocfl/*/*/*/{ids[1].replace(':', '%3a')}/v1/content/*/data/**/1.jpg").unlink()
+    done = lantai("audit", "--all", "--level", level, "--json")
+    assert (done.code, [one["valid"] for one in done.object["repairs"]]) == (1, [True])
+    shown = lantai("show", ids[1], "--json").object["checks"]
+    told = {(one["store"], one["level"]): one["valid"] for one in shown}
+    assert told == {("local", level): True, ("second", level): True, ("second", "full"): True}
+    entered = [one["state"] for one in checks(lantai) if one["subject"]["id"] == ids[1]]
+    assert [one["valid"] for one in entered if one["store"] == "second"][:2] == [False, True]
+    assert lantai("audit", "--due", "--level", level, "--json").object["checked"] == 0
 
 
 def test_what_is_due_is_audited_and_show_tells_of_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
