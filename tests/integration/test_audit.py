@@ -440,7 +440,7 @@ def test_a_package_in_whose_place_a_link_stands_is_told(
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
     done = lantai("audit", "--all", "--json").object
-    (found,) = done["failed"]
+    (found,) = [one for one in done["failed"] if one["code"] != "store-odd"]
     assert (found["store"], found["package"], found["code"]) == ("second", ids[1], "audit-unlisted")
     assert (done["checked"], done["verdict"], done["repairs"], done["lost"]) == (3, "faults", [], [])
     place.unlink()
