@@ -185,8 +185,9 @@ def two_stores(home: Path) -> None:
     with server() as url:
         if url and has_copy:
             say(
-                "The bucket of the last run went with its server. lantai fills a new one from the first store:",
-                "上次演示的存储桶已随服务器消失。兰台由第一个存储补全新的存储桶：",
+                "The bucket of the last run went with its server. lantai fills a new one from the first store, and "
+                "says what was lost, with exit code 1:",
+                "上次演示的存储桶已随服务器消失。兰台由第一个存储补全新的存储桶，并说明丢失了什么，退出码为 1：",
             )
             renewed(settings, url)
         elif url:
@@ -198,7 +199,7 @@ def two_stores(home: Path) -> None:
             print(added.rstrip(), flush=True)
             settings.write_text(text + added, "utf-8")
         if url:
-            lantai("replicate", "--home", home)
+            lantai("replicate", "--home", home, code=1 if has_copy else 0)
         if has_copy:
             ingest(home)
         look(home)

@@ -444,7 +444,7 @@ def test_a_package_in_whose_place_a_link_stands_is_told(
     assert (found["store"], found["package"], found["code"]) == ("second", ids[1], "audit-unlisted")
     assert (done["checked"], done["verdict"], done["repairs"], done["lost"]) == (3, "faults", [], [])
     place.unlink()
-    assert lantai("replicate").code == 0
+    assert lantai("replicate").code == 1  # it had been lost, which is told
     assert lantai("audit", "--all", "--json").object["checked"] == 4
 
 
