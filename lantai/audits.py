@@ -156,8 +156,9 @@ class Audits:
         """Whose each store is, and, if beside, the journal: what was wrong, and what became of it."""
         faults: list[Fault] = []
         done: list[Repaired | Lost] = []
+        told = self._entries.told()
         for store in asked.stores:
-            if error := self._stores.misidentified(store):
+            if error := self._stores.misidentified(store, told):
                 faults.append(Fault(store, None, Finding.of("store-identity", KEY, reason=error.what)))
                 done += [self._repairs.identity(store)] if asked.repair else []
         if beside:

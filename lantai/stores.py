@@ -34,6 +34,7 @@ class Stores:
         self._stores: dict[str, Store] = {}
         self._opened: dict[str, Root] = {}
         self._ids: dict[str, str] = {}
+        self._doubted = set[str]()
         self.broken: LantaiError | None = None
         self.identity = self._identity(remembered)
 
@@ -108,17 +109,23 @@ class Stores:
                 "kind": one.kind, "place": str(self.place(one.name)), "required": one.required,
                 "primary": one.name == self.primary,
                 **({"endpoint_url": one.endpoint_url} if one.endpoint_url else {}),
-                **({"id": self._ids[one.name]} if one.name in self._ids else {}),
+                **({"id": self._ids[one.name]} if one.name in self._ids.keys() - self._doubted else {}),
             }  # fmt: skip
 
     def judge(self, name: str, root: Root) -> Iterator[Finding]:
         """As beside.judge; and what the home knows of the store of that name."""
         return beside.judge(root, partial(self._require_ours, name))
 
-    def misidentified(self, name: str) -> LantaiError | None:
-        """What is wrong with the store.json of a store that is there."""
+    def misidentified(self, name: str, told: Mapping[str, Mapping[str, Any]]) -> LantaiError | None:
+        """What is wrong with the store.json of a store that is there, by what the journal says last of each store."""
         try:
             self.root(name)
+            if self._id_of(name, told) not in (None, self._ids[name]):
+                self._doubted.add(name)  # else the journal would be told of it
+                return Damaged(
+                    _("store.json gives this store another id than the journal does"), subject=KEY,
+                    remedy=_("Restore it from a copy of the store, if the store is the one that lantai.toml means."),
+                )  # fmt: skip
         except (Damaged, UsageError) as error:
             return error
         except LantaiError:
@@ -148,6 +155,8 @@ class Stores:
         store.sync()
         if name == self.primary:
             self.broken = None
+        self._doubted.discard(name)
+        self._opened.pop(name, None)
         self.root(name)
 
     def _id_of(self, name: str, told: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -433,6 +433,24 @@ def test_a_package_that_a_store_lost_or_never_had_is_told(lantai: Lantai, second
     assert len(lantai("list", "--json").objects) == 2  # what the catalogue did not know was indexed
 
 
+def test_a_store_that_says_it_is_another_is_told_of_until_it_is_put_right(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    """One digit of its id: of all that it says of itself, what no other store says, too. The journal does."""
+    assert lantai("audit", "--all").code == 0
+    file = second / "store.json"
+    whole = file.read_bytes()
+    id = json.loads(whole)["store"]
+    file.write_bytes(whole.replace(id.encode(), f"{id[:-1]}{'0' if id[-1] != '0' else '1'}".encode()))
+    for _time in range(2):
+        done = lantai("audit", "--all", "--no-repair", "--json").object
+        assert [(one["store"], one["code"]) for one in done["failed"]] == [("second", "store-identity")]
+    done = lantai("audit", "--all", "--json").object
+    assert (done["verdict"], done["lost"]) == ("faults", [])
+    assert file.read_bytes() == whole
+    assert lantai("audit", "--all", "--json").code == 0
+
+
 def test_a_package_in_whose_place_a_link_stands_is_told(
     lantai: Lantai, second: Path, ids: list[str], tmp_path: Path
 ) -> None:
