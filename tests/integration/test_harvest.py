@@ -259,6 +259,7 @@ def test_an_audit_misses_what_a_store_lost(lantai: Lantai, second: Path) -> None
     assert lantai("audit", "--all", "--no-repair", "--json").code == 0
     (file,) = second.glob("remote/*/*")
     file.unlink()
+    file.parent.rmdir()
     done = lantai("audit", "--all", "--no-repair", "--json")
     assert done.code == 1
     assert [(one["store"], one["code"]) for one in done.object["failed"]] == [("second", "remote-cut")]
