@@ -138,6 +138,9 @@ def report(output: Output, outcome: Outcome) -> None:
         elif done.valid:
             words = _("{store} {package}: repaired, and whole by a full audit; what was damaged lies in damaged/")
             output.say(words.format(store=done.store, package=short(done.package)), "green")
+        elif not done.keys:
+            words = _("{store} {package}: nothing was put right; what a dead draft left, lantai clean takes out")
+            output.say(words.format(store=done.store, package=short(done.package)), "bold red")
         else:
             words = _("{store} {package}: written anew, and still not whole; does the store keep what it is given?")
             output.say(words.format(store=done.store, package=short(done.package)), "bold red")
