@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.request import urlopen
 
 import oaipmh.client  # type: ignore[import-untyped]
@@ -19,6 +19,7 @@ from oaipmh_scythe import Scythe
 from lantai.oai.formats import FORMATS
 from tests.integration.command import Lantai, folder
 from tests.integration.harvested import running
+from tests.integration.test_exposures import a_fonds
 from tests.unit.test_oai_formats import judge
 from tests.unit.test_oai_protocol import ENVELOPE
 
@@ -33,8 +34,11 @@ class Seen(NamedTuple):
     sets: tuple[str, ...]
 
 
-Harvest = Callable[[str, str, str | None], Mapping[str, Seen]]
-"""Of the address, in a format, from a datestamp on: by identifier."""
+class Harvest(Protocol):
+    """Of the address, in a format, from a datestamp on, in a set: by identifier."""
+
+    def __call__(self, url: str, prefix: str, since: str | None, spec: str | None = None) -> Mapping[str, Seen]: ...
+
 
 NAMESPACES = {
     "o": "http://www.openarchives.org/OAI/2.0/", "dc": "http://purl.org/dc/elements/1.1/",
@@ -54,8 +58,8 @@ def title_of(record: Any, prefix: str) -> str:
     return next(map(str, record.xpath("." + TITLES[prefix], namespaces=NAMESPACES)), "")
 
 
-def by_sickle(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
-    asked = {"metadataPrefix": prefix, **({"from": since} if since else {})}
+def by_sickle(url: str, prefix: str, since: str | None, spec: str | None = None) -> Mapping[str, Seen]:
+    asked = {"metadataPrefix": prefix, **({"from": since} if since else {}), **({"set": spec} if spec else {})}
     return {
         one.header.identifier: Seen(
             one.header.datestamp, "" if one.deleted else title_of(one.xml, prefix), tuple(one.header.setSpecs)
@@ -64,9 +68,9 @@ def by_sickle(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
     }
 
 
-def by_scythe(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
+def by_scythe(url: str, prefix: str, since: str | None, spec: str | None = None) -> Mapping[str, Seen]:
     with Scythe(url) as client:
-        every: list[Any] = list(client.list_records(metadata_prefix=prefix, from_=since))
+        every: list[Any] = list(client.list_records(metadata_prefix=prefix, from_=since, set_=spec))
     return {
         one.header.identifier: Seen(
             one.header.datestamp, "" if one.deleted else title_of(one.xml, prefix), tuple(one.header.setSpecs)
@@ -75,13 +79,14 @@ def by_scythe(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
     }
 
 
-def by_oaipmh(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
+def by_oaipmh(url: str, prefix: str, since: str | None, spec: str | None = None) -> Mapping[str, Seen]:
     registry = oaipmh.metadata.MetadataRegistry()
     fields = {"title": ("textList", "." + TITLES[prefix])}
     registry.registerReader(prefix, oaipmh.metadata.MetadataReader(fields, NAMESPACES))
     client = oaipmh.client.Client(url, registry)
     client.updateGranularity()
     asked: dict[str, Any] = {"from_": datetime.fromisoformat(since).replace(tzinfo=None)} if since else {}
+    asked |= {"set": spec} if spec else {}
     return {
         header.identifier(): Seen(
             header.datestamp().strftime("%Y-%m-%dT%H:%M:%SZ"), "" if header.isDeleted() else data.getField("title")[0],
@@ -91,9 +96,10 @@ def by_oaipmh(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
     }  # fmt: skip
 
 
-def by_hand(url: str, prefix: str, since: str | None) -> Mapping[str, Seen]:
+def by_hand(url: str, prefix: str, since: str | None, spec: str | None = None) -> Mapping[str, Seen]:
     """Every answer, and the metadata in it, against their schemas."""
     query = f"verb=ListRecords&metadataPrefix={prefix}" + (f"&from={since}" if since else "")
+    query += f"&set={spec}" if spec else ""
     found: dict[str, Seen] = {}
     pages = 0
     while query:
@@ -159,8 +165,64 @@ def test_a_harvester_sees_what_is_open_what_was_and_what_changes(
     require_sees(*archive, HARVESTERS[name], FORMATS)
 
 
+@pytest.fixture
+def fonds(lantai: Lantai, tmp_path: Path) -> Iterator[tuple[Lantai, str, dict[str, str]]]:
+    """An open one of two series with an item each; pages of two. Ids by title."""
+    settings = lantai.folder / "lantai.toml"
+    settings.write_text(settings.read_text().replace("page_size = 500", "page_size = 2"))
+    _package, records = a_fonds(lantai, tmp_path)
+    time.sleep(1.1)
+    with running(lantai, "--workers", "2") as (_process, said):
+        yield lantai, said["url"], {title: f"oai:{lantai.namespace}:{id[9:]}" for title, id in records.items()}
+
+
+@pytest.mark.parametrize("name", HARVESTERS)
+def test_a_harvester_of_a_set_sees_what_is_in_it_and_what_was(
+    fonds: tuple[Lantai, str, dict[str, str]], name: str
+) -> None:
+    lantai, url, ids = fonds
+    sets = {
+        "fonds:Z109": {"云岭县", "公开", "密室", "甲", "乙"}, "fonds:Z109:A": {"公开", "甲"},
+        "level:item": {"甲", "乙"}, "type:image": {"甲", "乙"}, "type": {"甲", "乙"},
+    }  # fmt: skip
+    for spec, titles in sets.items():
+        found = HARVESTERS[name](url, "oai_dc", None, spec)
+        assert {one.title for one in found.values()} == titles
+        assert found.keys() == {ids[title] for title in titles}
+    secret = f"urn:uuid:{ids['密室'].rpartition(':')[2]}"
+    assert lantai("access", "set", secret, "closed", "--reason", "误开").code == 0
+    time.sleep(2.1)
+    found = HARVESTERS[name](url, "ead3", None, "fonds:Z109:B")
+    assert {id: one.title for id, one in found.items()} == {ids["密室"]: "", ids["乙"]: ""}
+    assert HARVESTERS[name](url, "oai_dc", None, "fonds:Z109:A").keys() == {ids["公开"], ids["甲"]}
+
+
+def test_what_changes_while_it_is_listed_is_seen_then_or_with_the_next_harvest(
+    fonds: tuple[Lantai, str, dict[str, str]],
+) -> None:
+    """What was still to come in the list, and what was there already."""
+    lantai, url, ids = fonds
+    client = sickle.Sickle(url)
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    first = iter(client.ListRecords(metadataPrefix="oai_dc"))
+    seen = {one.header.identifier: one for one in (next(first), next(first))}
+    for id in (next(iter(seen)), next(one for one in ids.values() if one not in seen)):
+        record = f"urn:uuid:{id.rpartition(':')[2]}"
+        assert lantai("access", "set", record, "closed", "--reason", "误开").code == 0
+    seen |= {one.header.identifier: one for one in first}
+    time.sleep(2.1)
+    later = client.ListRecords(**{"metadataPrefix": "oai_dc", "from": began})
+    seen |= {one.header.identifier: one for one in later}
+    whole = {one.header.identifier: one for one in client.ListRecords(metadataPrefix="oai_dc")}
+    assert {id: (one.deleted, one.header.datestamp) for id, one in seen.items()} == {
+        id: (one.deleted, one.header.datestamp) for id, one in whole.items()
+    }
+    assert sum(one.deleted for one in whole.values()) >= 2
+
+
 def require_sees(
-    lantai: Lantai, url: str, ids: Mapping[str, str], harvest: Harvest, prefixes: Iterable[str]
+    lantai: Lantai, url: str, ids: Mapping[str, str], harvest: Callable[[str, str, str | None], Mapping[str, Seen]],
+    prefixes: Iterable[str],
 ) -> None:  # fmt: skip
     """In each format all that the archive above shows, and then what changes in it."""
     firsts = {prefix: harvest(url, prefix, None) for prefix in prefixes}
