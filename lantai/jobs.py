@@ -26,10 +26,11 @@ def due(timetable: Timetable, began: Mapping[str, datetime], now: datetime) -> l
     """The tasks whose last time has come since they last began, in the order of the timetable; what never ran is due.
     now has the time zone of the timetable. Pure.
     """
+    until = now.replace(microsecond=0) + timedelta(seconds=1)  # exclusive: times of a timetable are whole seconds
     return [
         name
         for name, line in timetable.items()
-        if line and (name not in began or began[name] < next(CronSim(line, now + timedelta(seconds=1), reverse=True)))
+        if line and (name not in began or began[name] < next(CronSim(line, until, reverse=True)))
     ]
 
 

@@ -98,7 +98,7 @@ def test_what_ends_without_an_entry_is_not_taken_for_the_run_before_and_waits_fo
     def fails(_archive: Archive) -> None:
         raise Damaged("it cannot be read", subject="journal/", remedy="Look at the disk.")
 
-    later = datetime.now(UTC) + timedelta(minutes=2)
+    later = (datetime.now(UTC) + timedelta(minutes=2)).replace(second=59, microsecond=900_000)
 
     class Later(datetime):
         @classmethod

@@ -30,6 +30,8 @@ def test_what_never_ran_is_due_but_not_what_is_never_to_run() -> None:
         ("2026-11-29 01:00", "2026-11-30 00:59:59", []),
         ("2026-11-29 01:00", "2026-11-30 01:00", ["audit"]),
         ("2026-11-29 00:59", "2026-11-29 01:00", ["audit"]),
+        ("2026-11-29 00:59:59.5", "2026-11-29 00:59:59.5", []),
+        ("2026-11-29 00:59:59.5", "2026-11-29 01:00:00.2", ["audit"]),
         ("2026-11-20 01:00", "2026-11-29 12:00", ["audit"]),  # once, however often it was missed
     ],
 )
@@ -49,8 +51,8 @@ def test_the_next_time_is_that_of_the_first_task() -> None:
     assert next_time({"audit": ""}, at("2026-11-29 12:00")) is None
 
 
-@given(st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)), st.integers(0, 3 * 86400))  # noqa: DTZ001
-def test_what_ran_is_not_due_before_the_next_time_and_is_then(began: datetime, later: int) -> None:
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)), st.floats(0, 3 * 86400))  # noqa: DTZ001
+def test_what_ran_is_not_due_before_the_next_time_and_is_then(began: datetime, later: float) -> None:
     first = began.replace(tzinfo=ZONE, microsecond=0)
     then = next_time({"audit": "0 1 * * *"}, first)
     assert then is not None
