@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 Algorithm: TypeAlias = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sm3", "blake2b-512"]
 
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 _HASHLIB: Mapping[str, str] = {"blake2b-512": "blake2b"}
+
+
+def hashing(algorithm: Algorithm) -> Callable[[bytes], _Hash]:
+    """What begins a digest with its first bytes. sm3 needs a hashlib on OpenSSL 1.1.1 or newer."""
+    name = _HASHLIB.get(algorithm, algorithm)
+    return partial(getattr(hashlib, name, partial(hashlib.new, name)), usedforsecurity=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,11 @@ class Digests:
 
 
 class Hasher:
-    """Digests what passes through it, by every algorithm at once. sm3 needs a hashlib on OpenSSL 1.1.1 or newer."""
+    """Digests what passes through it, by every algorithm at once."""
 
     def __init__(self, algorithms: Iterable[Algorithm]) -> None:
         self.algorithms = tuple(algorithms)
-        self._sums = [hashlib.new(_HASHLIB.get(name, name), usedforsecurity=False) for name in self.algorithms]
+        self._sums = [hashing(name)(b"") for name in self.algorithms]
         self._size = 0
 
     def update(self, chunk: bytes | memoryview) -> None:

@@ -5,7 +5,6 @@ Each direction finds what the others cannot. A level says what was looked at, an
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -21,7 +20,7 @@ from ..errors import Damaged, NotFound
 from ..metadata import bag
 from ..model import Finding, PackageId
 from ..storage import beyond
-from ..storage.ocfl import CHUNK, Reader, Root, digest_of_chunks
+from ..storage.ocfl import Reader, Root, digest_of_chunks
 from ..storage.ocfl.inventory import sidecar
 from ..storage.ocfl.layout import DRAFT_CONTENT
 from ..storage.ocfl.validate import is_package, structure
@@ -42,6 +41,8 @@ Seen = TypeVar("Seen")
 
 _WAITING = 64
 """Files of one package that are under way at once."""
+_READ = 1000
+"""Content paths that a store is asked for at once."""
 _TOGETHER = 50
 """Packages that the catalogue is asked about at once. Until then nobody has anything to do."""
 
@@ -85,7 +86,11 @@ def audit(
             lines = (line for line in lines if line[0] in only)
         if level == "listing" and _sizes_agree(head):
             lines = (line for line in lines if _TAG_FILE.fullmatch(line[0]))
-        for size, finding in _in_order(threads, partial(_vouched if level == "server" else _content, head), lines):
+        if threads is None and level != "server":
+            answers = _contents(head, lines)
+        else:
+            answers = _in_order(threads, partial(_vouched if level == "server" else _content, head), lines)
+        for size, finding in answers:
             if size is not None:
                 files, octets = files + 1, octets + size
                 progress(1, size)
@@ -144,32 +149,23 @@ def _vouched(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding |
 
 
 def _content(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:
-    """The size of one content path, and what is wrong. (None, None): it is not there, as structure told."""
-    path, digest = line
-    key = head.key(path, path)
-    try:
-        size, found = _digest(head, key)
-        if found == digest:
-            return size, None
-        size, again = _digest(head, key)
-    except NotFound:
-        return None, None
-    if again == digest:
-        return size, Finding.of("audit-read", key, found=found)
-    return size, Finding.of("E092", key, expected=digest, found=again)
+    return next(_contents(head, (line,)))
 
 
-def _digest(head: Reader, key: str) -> tuple[int, str]:
-    with head.root.store.open(key) as source:
-        chunk = source.read(CHUNK)
-        size, digest = len(chunk), _HASHES[head.algorithm](chunk, usedforsecurity=False)
-        while chunk and (chunk := source.read(CHUNK)):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()
-
-
-_HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+def _contents(head: Reader, lines: Iterable[tuple[str, str]]) -> Iterator[tuple[int | None, Finding | None]]:
+    """The size of each content path, and what is wrong. (None, None): it is not there, as structure told."""
+    store, every = head.root.store, iter(lines)
+    while some := list(islice(every, _READ)):
+        keys = [head.key(path, path) for path, _digest in some]
+        for key, (_path, digest), seen in zip(keys, some, store.digests(keys, head.algorithm), strict=True):
+            if seen is None or seen[1] == digest:
+                yield seen and seen[0], None
+                continue
+            (again,) = store.digests((key,), head.algorithm)
+            if again is None or again[1] == digest:
+                yield again and again[0], again and Finding.of("audit-read", key, found=seen[1])
+            else:
+                yield again[0], Finding.of("E092", key, expected=digest, found=again[1])
 
 
 def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from heapq import nsmallest
 from random import Random
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 
@@ -81,9 +82,9 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
             if head.number > 1:
                 return Damaging(root.store, damage, key, instead=root.inventory_key(package, head.number - 1)), ()
             return Damaging(root.store, damage, key, patch=_place_of_century(root, key)), ()
-        chosen = head.table.db.execute("SELECT path FROM manifest ORDER BY random() LIMIT ?", (_SOME,))
+        chosen = nsmallest(_SOME, head.table.contents(), key=lambda _line: chance.random())
         always = (head.table.content_of(head.table.digest_of(head.number, path) or "") for path in _ALWAYS)
-        some = {*(path for (path,) in chosen), *(path for path in always if path)}
+        some = {*(path for path, _digest in chosen), *(path for path in always if path)}
         sizes = {f"{place}/{path}": root.store.stat(f"{place}/{path}").size for path in sorted(some)}
         small = [key for key, size in sizes.items() if 0 < size <= _SMALL]
         key = chance.choice(small)

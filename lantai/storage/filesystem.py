@@ -20,9 +20,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
-from ..digest import Algorithm, Digests, Hasher
+from ..digest import Algorithm, Digests, Hasher, hashing
 from ..errors import Exists, NotFound, StoreUnavailable, UsageError
 from ..messages import _
 from . import (
@@ -43,10 +43,7 @@ from . import (
 )
 from .folders import Folders, parent, remove
 from .linux import claim, fsync, syncfs, syncfs_trusted, unavailable
-from .reader import reader, unreadable
-
-if TYPE_CHECKING:
-    pass
+from .reader import digest, reader, unreadable
 
 SyncMode: TypeAlias = Literal["auto", "syncfs", "fsync"]
 
@@ -130,6 +127,10 @@ class FilesystemStore:
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         return reader(key, self._path(key), start, stop)
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        begin = hashing(algorithm)
+        return (digest(self._path(key), begin) for key in keys)
 
     def stat(self, key: str) -> Stat:
         path = self._path(key)

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import LantaiError
@@ -13,12 +14,18 @@ from . import absent
 from .linux import unavailable
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     from _typeshed import WriteableBuffer
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 _SMALL = 1024 * 1024
 """Bytes that are read at once."""
 _BUFFERED = 128 * 1024
+_AT_ONCE = 64 * 1024
+"""Bytes that are asked for where nothing is known of a file but its path: the C library keeps what holds so few."""
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Not blocking: a FIFO that someone put here must not hang the reader."""
 
 
 def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> BinaryIO:
@@ -26,8 +33,7 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> Bi
     StoreUnavailable.
     """
     try:
-        # Not blocking: a FIFO that someone put here must not hang the reader.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, _FLAGS)
     except OSError as error:
         raise unreadable(error, key, path) from error
     kept = False
@@ -48,6 +54,33 @@ def reader(key: str, path: bytes, start: int = 0, stop: int | None = None) -> Bi
     finally:
         if not kept:
             os.close(descriptor)
+
+
+def digest(path: bytes, hashing: Callable[[bytes], _Hash]) -> tuple[int, str] | None:
+    """Size and digest of the file at path; None: there is none. StoreUnavailable. With as few calls as can be: of a
+    small file they cost more than its bytes.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise unavailable(error, path) from error
+    try:
+        chunk = os.read(descriptor, _AT_ONCE)
+        size, hashed = len(chunk), hashing(chunk)
+        if size in (0, _AT_ONCE) and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None  # of devices, some have no end
+        while chunk and (chunk := os.read(descriptor, _AT_ONCE)):
+            hashed.update(chunk)
+            size += len(chunk)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise unavailable(error, path) from error
+    finally:
+        os.close(descriptor)
+    return size, hashed.hexdigest()
 
 
 def unreadable(error: OSError, key: str, path: bytes) -> LantaiError:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..digest import Algorithm, Digests
-from . import Body, Odd, Properties, Skip, Stat, Store
+from . import Body, Odd, Properties, Skip, Stat, Store, read_digests
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,6 +28,9 @@ class ReadOnly:
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         return self.store.open(key, start, stop)
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         return self.store.stat(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, Hasher
 from lantai.errors import Damaged, Exists, NotFound, StoreUnavailable
-from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, beyond, key_bytes
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, beyond, key_bytes, read_digests
 
 _PROPERTIES = Properties(
     create_only=True, verifies_uploads=False, vouches=False, connections=2, durable=True, resumes=None
@@ -62,6 +62,9 @@ class MemoryStore:
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         return io.BytesIO(self._get(key).data[start:stop])
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         return _stat(key, self._get(key))
@@ -160,6 +163,9 @@ class FaultyStore:
             return io.BytesIO(data)
         return opened
 
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
+
     def stat(self, key: str) -> Stat:
         return self.store.stat(key)
 
@@ -229,6 +235,9 @@ class CrashingStore:
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         self._alive()
         return self.store.open(key, start, stop)
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         self._alive()

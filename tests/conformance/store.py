@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from lantai.digest import Digests, digest_of
+from lantai.digest import ALGORITHMS, Digests, digest_of
 from lantai.errors import Damaged, Exists, NotFound, UsageError
 from lantai.storage import Body, Skip, Store
 from tests.conformance.store_keys import BAD_KEYS, ODD_KEYS, ORDERED
@@ -98,6 +98,7 @@ class StoreSuite:
             lambda: store.put(key, unwanted, algorithms=()),
             lambda: store.create(key, unwanted),
             lambda: read(store, key),
+            lambda: list(store.digests((key,), "sha256")),
             lambda: store.stat(key),
             lambda: store.delete(key),
         )
@@ -295,6 +296,19 @@ class StoreSuite:
                 assert b"".join(iter(lambda: file.read(7), b"")) == data[start:stop]
 
         check()
+
+    def test_digests_are_of_what_is_there_now_in_the_order_asked_for(self, store: Store) -> None:
+        bodies = {f"a/{size}": b"x" * size for size in (0, 1, 65_535, 65_536, 65_537, (2 << 20) + 1)}
+        for key, data in bodies.items():
+            store.put(key, of(data), algorithms=())
+        asked = ["a/65537", "a/none", *bodies, "a", "a/1/x", "a/65537"]
+        for algorithm in ALGORITHMS:
+            told = [bodies.get(key) for key in asked]
+            assert list(store.digests(iter(asked), algorithm)) == [
+                None if data is None else (len(data), digest_of(data, (algorithm,)).values[algorithm]) for data in told
+            ]
+        store.put("a/1", of(b"y"), algorithms=())
+        assert list(store.digests(["a/1"], "sha256")) == [(1, digest_of(b"y", ("sha256",)).values["sha256"])]
 
     def test_stat_tells_size_and_time(self, store: Store) -> None:
         store.put("a", of(b"12345"), algorithms=())

@@ -180,6 +180,7 @@ def test_links_and_special_files_are_no_keys(root: Path) -> None:
     assert keys(store) == keys(store, "a/") == ["a/file"]
     assert keys(store, "a/folder-link/") == []
     for key in ("a/file-link", "a/fifo", "a/loop", "a/folder-link"):
+        assert list(store.digests((key,), "sha256")) == [None]
         with pytest.raises(NotFound):
             store.stat(key)
         with pytest.raises(NotFound):

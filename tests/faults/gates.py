@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from lantai.digest import Algorithm, Digests
-from lantai.storage import Body, Odd, Properties, Skip, Stat, Store
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, read_digests
 
 PATIENCE = 60.0
 """Seconds after which a test that hangs is given up."""
@@ -45,6 +45,9 @@ class Gate:
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         self._pass(reading=True)
         return self.store.open(key, start, stop)
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         self._pass(reading=True)

@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -25,10 +25,11 @@ from unittest import mock
 import boto3
 import pytest
 
+from lantai.digest import Algorithm
 from lantai.errors import StoreUnavailable
 from lantai.fixity import audit as auditing
 from lantai.model import PackageId
-from lantai.storage import Bucket, Odd, Skip, Stat, Store, absent, open_store, promises, workers
+from lantai.storage import Bucket, Odd, Skip, Stat, Store, absent, open_store, promises, read_digests, workers
 from lantai.storage.ocfl import Root, copy, validate
 from lantai.storage.s3.client import Client
 from tests.conformance.objects import keys
@@ -497,6 +498,9 @@ class Yesterday(Around):
         if key not in self._before:
             raise absent(key)
         return io.BytesIO(self._before[key][start:stop])
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         found = self.store.stat(key)

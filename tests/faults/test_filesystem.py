@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -355,6 +356,9 @@ def test_a_network_that_gives_little_at_once_is_read_to_the_end(root: Path, monk
     monkeypatch.setattr(os, "pread", lambda descriptor, length, at: pread(descriptor, min(length, 3), at))
     with store.open("a") as whole, store.open("a", 2, 9) as part:
         assert (whole.read(), part.read()) == (b"0123456789", b"2345678")
+    at_once = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, length: at_once(descriptor, min(length, 3)))
+    assert list(store.digests(["a"], "md5")) == [(10, md5(b"0123456789", usedforsecurity=False).hexdigest())]
 
 
 def test_a_disk_that_cannot_be_read_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +370,9 @@ def test_a_disk_that_cannot_be_read_is_told(root: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "pread", broken)
     with pytest.raises(StoreUnavailable, match="error"), store.open("a") as source:
         source.read()
+    monkeypatch.setattr(os, "read", broken)
+    with pytest.raises(StoreUnavailable, match="error"):
+        list(store.digests(["a"], "sha256"))
 
 
 # --- between processes

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from lantai import archive
+from lantai.digest import Algorithm
 from lantai.fixity import audit as auditing
 from lantai.fixity import run
 from lantai.storage import workers
+from lantai.storage.filesystem import FilesystemStore
 from tests.integration.command import Done, Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
@@ -634,7 +636,7 @@ def test_an_audit_that_does_not_find_its_own_damage_is_void(
     assert ids
     monkeypatch.setattr(workers, "PROCESSES", processes)
     if blind == "digests":
-        monkeypatch.setattr(auditing, "_content", lambda _head, _line: (1, None))
+        monkeypatch.setattr(auditing, "_contents", lambda _head, lines: ((1, None) for _line in lines))
     else:
         monkeypatch.setattr(auditing, "structure", lambda *_asked: ())
     done = lantai("audit", "--all", "--json")
@@ -656,16 +658,20 @@ def test_a_wrong_read_that_comes_right_is_a_warning(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ids
-    digest = auditing._digest
+    digests = FilesystemStore.digests
     seen: list[str] = []
 
-    def bad_cable(head: Any, key: str) -> tuple[int, str]:
-        size, found = digest(head, key)
-        seen.append(key)
-        return size, found if seen.count(key) > 1 or not key.endswith("1.jpg") else "0" * 64
+    def bad_cable(
+        store: FilesystemStore, keys: Iterable[str], algorithm: Algorithm
+    ) -> Iterator[tuple[int, str] | None]:  # fmt: skip
+        for key in keys:
+            seen.append(key)
+            (found,) = digests(store, (key,), algorithm)
+            is_bad = found is not None and seen.count(key) == 1 and key.endswith("1.jpg")
+            yield (found[0], "0" * 64) if is_bad and found else found
 
     monkeypatch.setattr(workers, "PROCESSES", 0)
-    monkeypatch.setattr(auditing, "_digest", bad_cable)
+    monkeypatch.setattr(FilesystemStore, "digests", bad_cable)
     monkeypatch.setattr(run, "control", lambda *_words, **_more: None)
     told = lantai("audit", "--all", "--store", "local", "--json")
     assert (told.code, {one["code"] for one in told.object["warnings"]}) == (0, {"audit-read"})

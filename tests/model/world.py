@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from lantai.digest import Algorithm, Digests, digest_of
 from lantai.errors import Damaged, Exists, StoreUnavailable
-from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, absent
+from lantai.storage import Body, Odd, Properties, Skip, Stat, Store, absent, read_digests
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 """Time stands still: who is taken for dead is decided by what a clean is told, not by a clock."""
@@ -200,6 +200,9 @@ class Port:
         if not isinstance(answer.data, bytes) or answer == ABSENT:
             raise absent(key)
         return io.BytesIO(answer.data[start:stop])
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         answer = self.ask("stat", key)

@@ -142,6 +142,9 @@ class Root:
         key = f"{self.object_key(package)}/inventory.json"
         try:
             with self.store.open(key) as source:
+                if number := inventory.stated_head(source.read(_BEGINNING)):
+                    return number
+            with self.store.open(key) as source:
                 for row in inventory.read(source, subject=key, buffered=_BEGINNING):
                     if isinstance(row, Field) and row.name == "head":
                         return inventory.version_number(row.value)
@@ -158,7 +161,7 @@ class Root:
         inventory or a sidecar knows, has no inventory: no writer starts from it, and nothing of it is removed.
         """
         head = self.head(package)
-        later = [number for number in self._version_folders(package) if number > head]
+        later = [number for number in self._version_folders(package, 1 if head else 0) if number > head]
         # A sidecar comes after its inventory, and so tells of one that was lost.
         known = (one for one in later if next(self.store.keys(self.inventory_key(package, one)), None) is not None)
         highest = max(known, default=head)
@@ -167,15 +170,18 @@ class Root:
                 raise _missing(package, number)
         return head
 
-    def _version_folders(self, package: PackageId) -> Iterator[int]:
-        """Of each one key is looked at, not all: the listing skips from folder to folder."""
+    def _version_folders(self, package: PackageId, after: int) -> Iterator[int]:
+        """Of each that comes after vN in byte order (0: of all) one key is looked at: the listing skips from folder to
+        folder.
+        """
         place = f"{self.object_key(package)}/v"
 
         def folder(key: str) -> str:
             match = re.match(r"[1-9][0-9]{0,8}/", key[len(place) :])
             return place + match[0] if match else ""
 
-        for key in self.store.keys(place, skip=folder):
+        past = f"{place}{after}/\U0010ffff" if after else ""
+        for key in self.store.keys(place, past, folder):
             if name := folder(key):
                 yield int(name[len(place) : -1])
 

@@ -23,6 +23,9 @@ ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 
 _HEX = {"sha256": re.compile(r"[0-9a-fA-F]{64}"), "sha512": re.compile(r"[0-9a-fA-F]{128}")}
 _LENGTHS, _DIGITS = {"sha256": 64, "sha512": 128}, b"0123456789abcdefABCDEF"
+_OPENING = re.compile(
+    rb'\{\s*"id": "[^"\\]+",\s*"type": "[^"\\]+",\s*"digestAlgorithm": "[^"\\]+",\s*"head": "v([1-9][0-9]{0,8})",'
+)
 _HEAD_KEYS = {"id", "type", "digestAlgorithm", "head", "contentDirectory"}
 
 
@@ -159,6 +162,12 @@ def whole(data: bytes) -> Whole | None:
     texts = chain(found.fields.values(), *(astuple(one)[1:] for one in infos.values()), *lists)
     is_plain = set(map(type, lists)) <= {list} and set(map(type, texts)) <= {str}
     return found if is_plain and len(found.contents) == len(told["manifest"]) else None
+
+
+def stated_head(beginning: bytes) -> int | None:
+    """The head's number, from the first bytes of an inventory that stands as write has it; None: read tells."""
+    match = _OPENING.match(beginning)
+    return int(match[1]) if match else None
 
 
 def version_number(name: str) -> int:

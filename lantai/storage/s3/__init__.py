@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -19,7 +19,21 @@ from typing import Any, BinaryIO
 from ...digest import Algorithm, Digests, Hasher, digests_of
 from ...errors import Damaged, Exists, NotFound, StoreUnavailable
 from ...messages import _
-from .. import MAX_KEY, Body, Bucket, Odd, Properties, Skip, Stat, Store, beyond, is_key, key_bytes, require_expected
+from .. import (
+    MAX_KEY,
+    Body,
+    Bucket,
+    Odd,
+    Properties,
+    Skip,
+    Stat,
+    Store,
+    beyond,
+    is_key,
+    key_bytes,
+    read_digests,
+    require_expected,
+)
 from .client import Client, Refused, Source
 from .probe import Seen, probe
 from .reader import reader
@@ -121,6 +135,9 @@ class S3Store:
     def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
         key_bytes(key)
         return reader(self._client, key, start, stop)
+
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         key_bytes(key)
