@@ -31,6 +31,7 @@ from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
 from .storage.ocfl import PREFIX, Root
+from .storage.stop import stoppable
 from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
@@ -226,14 +227,17 @@ class Audits:
         self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
         spending: Spending,
     ) -> None:  # fmt: skip
-        """Audit packages of a store, so far as the budget goes."""
-        for segment in run(
-            root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
-            chance=Random(), rate=self._stores.audit_rate(store),
-        ):  # fmt: skip
-            held = self._held(store, root, segment)
-            tally.add(store, held)
-            seen.add(self._enter(store, asked.level, held))
+        """Audit packages of a store, so far as the budget goes. KeyboardInterrupt, once what was read by then is
+        entered; a second one does not wait for that.
+        """
+        with stoppable() as stop:
+            for segment in run(
+                root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
+                chance=Random(), stop=stop, rate=self._stores.audit_rate(store),
+            ):  # fmt: skip
+                held = self._held(store, root, segment)
+                tally.add(store, held)
+                seen.add(self._enter(store, asked.level, held))
 
     def _there(
         self, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
