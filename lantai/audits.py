@@ -217,7 +217,7 @@ class Audits:
         if asked.what != "all":
             return
         known = (one.package for one in self._catalog.held(store, asked.level))
-        left = self._there(store, root, (package for package in known if package not in seen), tally)
+        left = self._there(asked, store, root, (package for package in known if package not in seen), tally)
         # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
         for package in left:
             if asked.budget is None:  # with one, what is there comes to its turn
@@ -240,19 +240,23 @@ class Audits:
                 seen.add(self._enter(store, asked.level, held))
 
     def _there(
-        self, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
+        self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
     ) -> Iterator[PackageId]:  # fmt: skip
-        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told."""
+        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told, and the
+        journal, as of any that are not whole.
+        """
         every = iter(packages)
         while some := list(islice(every, _TOGETHER)):
-            lost = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
-            tally.faults += [Fault(store, package, finding) for package, finding in lost.items()]
-            for package in (one for one in some if one not in lost):
+            gone = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
+            for package in (one for one in some if one not in gone):
                 place = root.object_key(package)
                 if next(root.store.keys(f"{place}/"), None) is None:
-                    tally.faults.append(Fault(store, package, Finding.of("audit-unlisted", place)))
-                else:
-                    yield package
+                    gone[package] = Finding.of("audit-unlisted", place)
+            with self._entries.checking(store, software=self._software, level=asked.level) as note:
+                for package, finding in gone.items():
+                    tally.tell(store, package, (finding,))
+                    note(package, (finding,))
+            yield from (one for one in some if one not in gone)
 
     def _chosen(
         self, asked: Asked, store: str, root: Root, since: datetime | None, tally: _Tally, seen: Seen
@@ -330,9 +334,10 @@ class Audits:
                 yield Finding.of("remote-cut", key)
 
     def _lacking(self, store: str, began: datetime) -> Iterator[Finding]:
-        """How many packages a store never had, or lost before the catalogue was made anew. Nothing counts as stored
-        before it is in the primary and in each required copy: that it is not there is a fault. replicate brings it,
-        not a repair, since the answer was pending and said so. What was made since the run began may be on its way.
+        """How many packages, or versions of them, a store never had, or lost before the catalogue was made anew.
+        Nothing counts as stored before it is in the primary and in each required copy: that it is not there is a
+        fault. replicate brings it, not a repair, since the answer was pending and said so. What was made since the run
+        began may be on its way.
         """
         if lacking := self._catalog.lacking(store, began):
             code = "audit-pending" if self._stores.is_required(store) else "audit-behind"

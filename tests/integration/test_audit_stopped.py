@@ -156,9 +156,9 @@ class _File(io.RawIOBase):
 def test_a_large_file_is_not_read_to_its_end(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch, alone: bool
 ) -> None:
-    """A package alone is read in threads, one of many in turn."""
+    """A package alone is read in threads of this process."""
     known = len(checks(lantai))
-    monkeypatch.setattr(workers, "PROCESSES", 0)
+    monkeypatch.setattr(workers, "PROCESSES", 2 if alone else 0)
     made = list[Endless]()
 
     def opened(place: Any) -> Endless:
