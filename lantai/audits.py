@@ -185,7 +185,9 @@ class Audits:
     def _audited(
         self, asked: Asked, since: datetime | None, beside: bool, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
-        began, tally = self._now(), _Tally(list(journal))
+        began, tally = self._now(), _Tally()
+        for one in journal:
+            tally.tell(one.store, one.package, (one.finding,))
         away: list[tuple[str, str]] = []
         spending = Spending(asked.budget, len(asked.stores), progress)
         for store in asked.stores:
@@ -402,7 +404,7 @@ def _has(root: Root, package: PackageId, head: int) -> bool:
 class _Tally:
     """What an audit has come to so far; see Outcome."""
 
-    faults: list[Fault]
+    faults: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     packages: int = 0
