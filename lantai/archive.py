@@ -364,7 +364,12 @@ class Archive:
         usual = days(self.settings.fixity.every)
         return fixity(
             (
-                Watched(one.name, self.stores.audited_every(one.name) or usual, self.catalog.held(one.name, level))
+                Watched(
+                    one.name,
+                    self.stores.audited_every(one.name) or usual,
+                    self.catalog.held(one.name, level),
+                    self.stores.is_required(one.name),
+                )
                 for one in self.settings.store
             ),
             self.catalog.checks_by_hour(level),

@@ -31,6 +31,7 @@ from .storage.identity import KEY
 from .storage.journal import moment
 from .storage.journal.verify import HOME
 from .storage.ocfl import PREFIX, Root
+from .storage.stop import stoppable
 from .storage.workers import Progress
 from .stores import Stores
 from .telling.telling import Telling
@@ -184,7 +185,9 @@ class Audits:
     def _audited(
         self, asked: Asked, since: datetime | None, beside: bool, journal: Sequence[Fault], progress: Progress
     ) -> Outcome:  # fmt: skip
-        began, tally = self._now(), _Tally(list(journal))
+        began, tally = self._now(), _Tally()
+        for one in journal:
+            tally.tell(one.store, one.package, (one.finding,))
         away: list[tuple[str, str]] = []
         spending = Spending(asked.budget, len(asked.stores), progress)
         for store in asked.stores:
@@ -216,7 +219,7 @@ class Audits:
         if asked.what != "all":
             return
         known = (one.package for one in self._catalog.held(store, asked.level))
-        left = self._there(store, root, (package for package in known if package not in seen), tally)
+        left = self._there(asked, store, root, (package for package in known if package not in seen), tally)
         # What the store did not list, or what came meanwhile: nothing that is known to lie there is passed over.
         for package in left:
             if asked.budget is None:  # with one, what is there comes to its turn
@@ -226,29 +229,36 @@ class Audits:
         self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally, seen: Seen,
         spending: Spending,
     ) -> None:  # fmt: skip
-        """Audit packages of a store, so far as the budget goes."""
-        for segment in run(
-            root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
-            chance=Random(), rate=self._stores.audit_rate(store),
-        ):  # fmt: skip
-            held = self._held(store, root, segment)
-            tally.add(store, held)
-            seen.add(self._enter(store, asked.level, held))
+        """Audit packages of a store, so far as the budget goes. KeyboardInterrupt, once what was read by then is
+        entered; a second one does not wait for that.
+        """
+        with stoppable() as stop:
+            for segment in run(
+                root, self._stores.place(store), spending.within(packages), asked.level, progress=spending.spend,
+                chance=Random(), stop=stop, rate=self._stores.audit_rate(store),
+            ):  # fmt: skip
+                held = self._held(store, root, segment)
+                tally.add(store, held)
+                seen.add(self._enter(store, asked.level, held))
 
     def _there(
-        self, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
+        self, asked: Asked, store: str, root: Root, packages: Iterable[PackageId], tally: _Tally
     ) -> Iterator[PackageId]:  # fmt: skip
-        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told."""
+        """Those that are there; of the others, which the catalogue knows to lie in the store, tally is told, and the
+        journal, as of any that are not whole.
+        """
         every = iter(packages)
         while some := list(islice(every, _TOGETHER)):
-            lost = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
-            tally.faults += [Fault(store, package, finding) for package, finding in lost.items()]
-            for package in (one for one in some if one not in lost):
+            gone = dict(catalog_to_store(self._catalog, ((one, None) for one in some), root, store))
+            for package in (one for one in some if one not in gone):
                 place = root.object_key(package)
                 if next(root.store.keys(f"{place}/"), None) is None:
-                    tally.faults.append(Fault(store, package, Finding.of("audit-unlisted", place)))
-                else:
-                    yield package
+                    gone[package] = Finding.of("audit-unlisted", place)
+            with self._entries.checking(store, software=self._software, level=asked.level) as note:
+                for package, finding in gone.items():
+                    tally.tell(store, package, (finding,))
+                    note(package, (finding,))
+            yield from (one for one in some if one not in gone)
 
     def _chosen(
         self, asked: Asked, store: str, root: Root, since: datetime | None, tally: _Tally, seen: Seen
@@ -326,9 +336,10 @@ class Audits:
                 yield Finding.of("remote-cut", key)
 
     def _lacking(self, store: str, began: datetime) -> Iterator[Finding]:
-        """How many packages a store never had, or lost before the catalogue was made anew. Nothing counts as stored
-        before it is in the primary and in each required copy: that it is not there is a fault. replicate brings it,
-        not a repair, since the answer was pending and said so. What was made since the run began may be on its way.
+        """How many packages, or versions of them, a store never had, or lost before the catalogue was made anew.
+        Nothing counts as stored before it is in the primary and in each required copy: that it is not there is a
+        fault. replicate brings it, not a repair, since the answer was pending and said so. What was made since the run
+        began may be on its way.
         """
         if lacking := self._catalog.lacking(store, began):
             code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
@@ -393,7 +404,7 @@ def _has(root: Root, package: PackageId, head: int) -> bool:
 class _Tally:
     """What an audit has come to so far; see Outcome."""
 
-    faults: list[Fault]
+    faults: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     packages: int = 0

@@ -129,7 +129,8 @@ class Copies:
         every = Counter(chain((one.store for one in given), (name for name, _key in self._gathered(names))))
         self._entries.catch_up()
         lost = [Fault(one.store, None, one.lost) for one in given if one.lost]
-        left = {(store, finding.subject) for store, finding in self._entries.verify({})} if lost else set()
+        still = self._entries.verify({}) if lost else ()
+        left = {(store, finding.subject) for store, finding in still if finding.fatal}
         for name, segments in sorted(every.items()):
             faults = tuple(one for one in lost if one.store == name)
             keys = tuple(one.finding.subject for one in faults)

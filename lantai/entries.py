@@ -18,6 +18,7 @@ from typing import Any
 from .access import in_force
 from .catalog import Catalog
 from .errors import Damaged, LantaiError, NotFound, UsageError
+from .home import Held, note_held, seen_to_hold
 from .ingest.events import person
 from .messages import _
 from .model import Agent, Decision, Entry, EntryKind, Finding, PackageId, RecordId, RunVerdict, Shown
@@ -327,7 +328,14 @@ class Entries:
 
     def verify(self, counts: dict[str, Count]) -> Iterator[tuple[str, Finding]]:
         """What is wrong with the journal, in which store, in the home and for the catalogue; counts: what was read."""
-        return verify(self.sources(), self._archive, heads=self._known(), counts=counts)
+        writer = self._own.writer()
+        held = seen_to_hold(self._home, writer)
+        wrong = {HOME}
+        for name, finding in verify(self.sources(), self._archive, heads=self._known(), counts=counts, held=held):
+            wrong |= {name} if finding.fatal else set()
+            yield name, finding
+        seen = {name: one.ends for name, one in counts.items()}
+        self._note_held(seen, begins=seen.keys() - wrong)
 
     def merge(self, targets: Sequence[str], *, keep: Callable[[str], Keep]) -> Iterator[Given]:
         """Give stores what they lack of the journal, or hold damaged, from all that can be reached.
@@ -335,10 +343,17 @@ class Entries:
         The home gets back what it wrote itself, if it is among the targets. keep: for what is damaged in a store.
         """
         sources, own = self.sources(), self._own.writer()
-        yield from merge(
+        for one in merge(
             sources, {name: sources[name] for name in targets if name in sources}, self._archive, keep=keep,
             lacks=lambda name, writer: name != HOME or writer == own,
-        )  # fmt: skip
+        ):  # fmt: skip
+            self._note_held({one.store: {one.writer: one.number}})
+            yield one
+
+    def _note_held(self, seen: Held, *, begins: Container[str] = ()) -> None:
+        """What cannot be noted is not known later."""
+        with suppress(OSError):
+            note_held(self._home, self._own.writer(), seen, begins=begins)
 
     def told(self) -> dict[str, Mapping[str, Any]]:
         """What the journal says last of each store, by its name."""
@@ -374,10 +389,12 @@ class Entries:
         if known is not None and known.number > (chain.head.number if chain.head else 0):
             chain = self._own.begin()
         sent, failed = False, None
-        for _name, root in self._stores.reachable(strict=False):
+        for name, root in self._stores.reachable(strict=False):
             try:
                 self._own.send(chain, root.store)
                 sent = True
+                if chain.head is not None:
+                    self._note_held({name: {chain.writer: chain.head.number}})
             except chains.Ahead:
                 return self._send(self._own.begin_again(chain, root.store, at=self._now()))
             except (Damaged, UsageError):

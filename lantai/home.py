@@ -1,16 +1,18 @@
-"""The files of a home beside lantai.toml: who it is and of which archive, what its stores were seen to do, what was
-damaged.
+"""The files of a home beside lantai.toml: who it is and of which archive, what its stores were seen to do and to hold,
+what was damaged.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import TypeAlias
 
 from .errors import UsageError
 from .messages import _
@@ -53,6 +55,44 @@ def record(home: Path, name: str, seen: Properties, *, broken: Sequence[str]) ->
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     known[name] = {"tried": at, **asdict(seen), "broken": list(broken)}
     _write(path, known)
+
+
+Held: TypeAlias = Mapping[str, Mapping[str, int]]
+"""By store, and by the writer of each chain of the journal, how far it was seen there; a chain that is not named: not
+at all.
+"""
+
+
+def seen_to_hold(home: Path, writer: str | None) -> Held:
+    """Of each store, how far this home ever saw it hold the journal. Of a store that is not named nothing is known.
+
+    writer: of the home's own chain, since what another home saw, or this one before it was copied, does not count.
+    """
+    try:
+        values = json.loads((home / "held.json").read_text("utf-8"))
+        known = {
+            store: {one: int(number) for one, number in chains.items()} for store, chains in values["stores"].items()
+        }
+        return known if values["writer"] == writer else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def note_held(home: Path, writer: str | None, seen: Held, *, begins: Container[str] = ()) -> None:
+    """Keep that in HOME/held.json, of which nothing is ever taken back: who has once had a segment cannot be one that
+    never had it. begins: stores that are whole, with all of their chains in seen; of others of which nothing is known
+    nothing will be.
+    """
+    with (home / "held.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = seen_to_hold(home, writer)
+        now = dict(known)
+        for store, chains in seen.items():
+            if store in known or store in begins:
+                had = known.get(store, {})
+                now[store] = {**had, **{one: max(number, had.get(one, 0)) for one, number in chains.items()}}
+        if now != known:
+            _write(home / "held.json", {"writer": writer, "stores": now})
 
 
 def keeping(home: Path, store: str, at: datetime) -> Keep:

@@ -49,7 +49,9 @@ class Repairs:
         return Repaired(store, None, None, (KEY,), True)
 
     def journal(self, faults: Sequence[Fault]) -> Iterator[Repaired | Lost]:
-        """What other stores, or the home, hold whole of the journal. faults: what was found wrong with it."""
+        """What other stores, or the home, hold whole of the journal. faults: what was found wrong with it; a store that
+        is merely behind is brought up, which is no repair.
+        """
         given: dict[str, list[str]] = {}
         wrong = dict.fromkeys(one.store for one in faults)
         try:
@@ -58,8 +60,10 @@ class Repairs:
         except LantaiError as error:
             yield from (Lost(store, None, "journal/", error.what) for store in wrong)
             return
-        left = [Fault(store, None, finding) for store, finding in self._entries.verify({}) if store in wrong]
-        for store, keys in given.items():
+        hurt = {one.store for one in faults if one.finding.fatal}
+        found = (Fault(store, None, finding) for store, finding in self._entries.verify({}) if store in wrong)
+        left = [one for one in found if one.finding.fatal]
+        for store, keys in ((one, keys) for one, keys in given.items() if one in hurt):
             yield Repaired(store, None, None, tuple(keys), not any(one.store == store for one in left))
         reason = _("no store that can be reached has it whole, nor the home")
         yield from (Lost(one.store, None, one.finding.subject, reason) for one in left)

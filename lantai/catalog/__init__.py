@@ -273,12 +273,12 @@ class Catalog:
             yield from journal.checks_by_hour(connection, level)
 
     def lacking(self, store: str, until: datetime) -> int:
-        """How many packages that were made until then were not seen in the store of that name, in any version."""
+        """Of how many packages the newest version that was made until then was not seen in the store of that name."""
         with self._database.reading() as connection:
             return queries.lacking(connection, store, until)
 
     def holdings(self) -> Counter[frozenset[str]]:
-        """How many packages lie, in the version that is indexed, in just these stores."""
+        """How many packages lie, in the version that is indexed and not known to be damaged, in just these stores."""
 
         def page(connection: Connection, last: str | None, size: int) -> list[tuple[str, frozenset[str]]]:
             return queries.stores_of(connection, last or "", size)

@@ -32,7 +32,7 @@ from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import ADOPT, ALL_GATHERED, APPLY, CAST_ANEW, GATHER, GATHERED, NAMED, NAMED_ANEW, TOUCH, Pen
-from .rows import Check, Checks, Coverage, Held
+from .rows import CHECK_LEVELS, Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
 _NAME = (
@@ -108,13 +108,9 @@ def checks(connection: Connection, package: str) -> list[Check]:
     return [Check(row.store, row.level, row.at, row.valid, row.software) for row in connection.execute(mine)]
 
 
-_LEVELS = ("listing", "server", "full")
-"""Of a check, each closer than the one before."""
-
-
 def closer(level: str) -> ColumnElement[bool]:
     """At that level, or a closer one."""
-    return t.checked.c.level.in_(_LEVELS[_LEVELS.index(level) :])
+    return t.checked.c.level.in_(CHECK_LEVELS[CHECK_LEVELS.index(level) :])
 
 
 def last_checked(

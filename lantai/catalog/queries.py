@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Select,
+    Subquery,
     Table,
     and_,
     case,
@@ -36,7 +37,7 @@ from ..model import (
     Version,
 )
 from . import tables as t
-from .rows import FONDS, Access, Copy, FileRow, PackageRow, RecordRow
+from .rows import CHECK_LEVELS, FONDS, Access, Copy, FileRow, PackageRow, RecordRow
 
 
 class StoredRecord(NamedTuple):
@@ -249,9 +250,11 @@ def copies(connection: Connection, package: PackageId) -> tuple[Copy, ...]:
 
 
 def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str, frozenset[str]]]:
-    """Of each package, in the order of their ids, the stores that its newest version was seen in."""
+    """Of each package, in the order of their ids, the stores that its newest version was seen in, and where it is not
+    known to be damaged.
+    """
     some = select(t.packages).where(t.packages.c.id > after).order_by(t.packages.c.id).limit(limit).subquery()
-    newest = and_(t.copies.c.package == some.c.key, t.copies.c.number == some.c.version)
+    newest = and_(t.copies.c.package == some.c.key, t.copies.c.number == some.c.version, ~_damaged(some))
     found: defaultdict[str, set[str]] = defaultdict(set)
     asked = select(some.c.id, t.copies.c.store).outerjoin_from(some, t.copies, newest).order_by(some.c.id)
     for package, store in connection.execute(asked):
@@ -259,10 +262,28 @@ def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str,
     return [(package, frozenset(stores)) for package, stores in found.items()]
 
 
+def _damaged(packages: Subquery) -> ColumnElement[bool]:
+    """Whether a copy of one of packages was not whole by the newest check of some level, and no closer one has found it
+    whole since: a listing does not see what a full audit found.
+    """
+    found, since = t.checked.alias("found"), t.checked.alias("since")
+    levels = {name: number for number, name in enumerate(CHECK_LEVELS)}
+    of_it = and_(since.c.package == found.c.package, since.c.store == found.c.store, since.c.valid)
+    is_closer = case(levels, value=since.c.level) > case(levels, value=found.c.level)
+    disproved = select(since.c.package).where(of_it, is_closer, since.c.at > found.c.at)
+    mine = and_(found.c.package == packages.c.id, found.c.store == t.copies.c.store, ~found.c.valid)
+    return select(found.c.package).where(mine, ~disproved.exists()).correlate(t.copies, packages).exists()
+
+
 def lacking(connection: Connection, store: str, until: datetime) -> int:
-    """How many packages that were made until then do not lie in the store. One look at each."""
-    lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
-    asked = select(func.count()).select_from(t.packages).where(t.packages.c.created <= until, ~lies.exists())
+    """Of how many packages a version that was made until then does not lie in the store, nor one after it. One look at
+    each.
+    """
+    lies = and_(
+        t.copies.c.package == t.versions.c.package, t.copies.c.store == store, t.copies.c.number >= t.versions.c.number
+    )
+    lacks = and_(t.versions.c.at <= until, ~select(t.copies.c.package).where(lies).exists())
+    asked = select(func.count(t.versions.c.package.distinct())).where(lacks)
     return connection.execute(asked).scalar_one()
 
 

@@ -50,6 +50,10 @@ class Copy:
     since: datetime
 
 
+CHECK_LEVELS = ("listing", "server", "full")
+"""Of a check, each closer than the one before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """The newest check of a package in the store of that name at a level, and by which version of lantai."""

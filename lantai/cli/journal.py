@@ -48,20 +48,21 @@ def verify(session: Session) -> int:
         output.object({"store": name, "compared": False})
     if away:
         note(_("not looked at, since it cannot be reached: {stores}").format(stores=", ".join(away)), "yellow")
-    return 1 if any(wrong.values()) else 0
+    return 1 if any(one.fatal for found in wrong.values() for one in found) else 0
 
 
 def _tell(output: Output, name: str, count: Count, found: list[Finding]) -> None:
+    is_valid = not any(one.fatal for one in found)
     output.object(
         {
             "store": name, "compared": True, "chains": count.chains, "segments": count.segments,
-            "entries": count.entries, "valid": not found, **shapes.findings(found),
+            "entries": count.entries, "valid": is_valid, **shapes.findings(found),
         }
     )  # fmt: skip
     entries = ngettext("{count} entry", "{count} entries", count.entries).format(count=count.entries)
     chains = ngettext("{count} chain", "{count} chains", count.chains).format(count=count.chains)
-    verdict = _("not valid") if found else _("valid")
-    output.say(f"{called(name)}  {verdict} ({chains}, {entries})", "red" if found else "green")
+    verdict = _("valid") if is_valid else _("not valid")
+    output.say(f"{called(name)}  {verdict} ({chains}, {entries})", "green" if is_valid else "red")
     output.findings(found)
 
 

@@ -198,7 +198,7 @@ def fixity_report(one: FixityReport) -> Object:
         "history": [{"from": s.begin.isoformat(), "passed": s.passed, "failed": s.failed} for s in one.history],
         "loss": {
             "years": YEARS, "likelihood": one.lost, "packages_a_year": one.lost_a_year,
-            "copies": [_kept(kept) for kept in one.copies],
+            "copies": [_kept(kept) for kept in one.copies], "fewer_copies_than_promised": one.short,
             "latent_faults_a_year": faults.latent, "visible_faults_a_year": faults.visible,
             "correlation": faults.alpha, "repair_days": faults.repair / DAY,
         },

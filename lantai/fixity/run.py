@@ -13,6 +13,7 @@ from random import Random
 from ..model import PackageId
 from ..storage import Bucket
 from ..storage.ocfl import Root
+from ..storage.stop import Stop
 from ..storage.views import Paced
 from ..storage.workers import Progress, Workers, unheard
 from .audit import Level, Verdict, audit
@@ -48,25 +49,28 @@ class _Asked:
 
 def run(
     root: Root, place: Path | Bucket, packages: Iterable[PackageId], level: Level, *, progress: Progress,
-    chance: Random, rate: int | None = None,
+    chance: Random, stop: Stop, rate: int | None = None,
 ) -> Iterator[Segment]:  # fmt: skip
     """Every one of packages in root, which lies at place, at a level. StoreUnavailable: the segments so far count.
 
-    Where they are many, the same processes do the audits and the controls. rate: bytes a second at most, read by this
-    process alone.
+    Where they are many, the same processes do the audits and the controls. stop: once it is asked for, what was wholly
+    read of the segment under way makes a last one, which audits itself as any. rate: bytes a second at most, read by
+    this process alone.
     """
     every = iter(packages)
     if rate:
         root = Root(Paced(root.store, rate), prefix=root.prefix)
     with Workers(root, place, ahead=_SEGMENT, processes=0 if rate else None) as workers:
-        while True:
+        while not stop.asked:
             some = list[PackageId]()
-            drawn = _next(every, some)  # one by one, since who gives them may have had enough
-            verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress))
-            if not some:
-                return
-            if [verdict.package for verdict in verdicts] != some:
+            drawn = _next(every, some, stop)  # one by one, since who gives them may have had enough
+            verdicts = tuple(workers.answers(partial(_audit, level), drawn, progress, stop))
+            left = iter(some)
+            in_turn = all(verdict.package in left for verdict in verdicts)
+            if not in_turn or (len(verdicts) < len(some) and not stop.asked):
                 raise RuntimeError("not every package was audited, or not in turn")
+            if not verdicts:
+                return
             # Where all are damaged there is nothing that could be believed wrongly.
             whole = sorted((one for one in verdicts if one.valid), key=lambda one: (one.bytes, one.package))
             small = [one.package for one in whole[: len(PROMISED[level])]]
@@ -78,10 +82,10 @@ def run(
             yield Segment(verdicts, bool(controls), tuple(missed for missed in found if missed))
 
 
-def _next(packages: Iterator[PackageId], into: list[PackageId]) -> Iterator[PackageId]:
+def _next(packages: Iterator[PackageId], into: list[PackageId], stop: Stop) -> Iterator[PackageId]:
     """Of one segment, noted as they are given."""
     until = time.monotonic() + _SECONDS
-    while len(into) < _SEGMENT and (not into or time.monotonic() < until):
+    while not stop.asked and len(into) < _SEGMENT and (not into or time.monotonic() < until):
         package = next(packages, None)
         if package is None:
             return

@@ -34,11 +34,12 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A store to be told of: what is promised of it, and what lies in it."""
+    """A store to be told of: what is promised of it, and what lies in it. required: a whole copy of every package."""
 
     store: str
     promise: timedelta
     held: Iterable[Held]
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """So many packages lie in just these stores. loss None: in none that is known, or nothing can be said of it."""
+    """So many packages have a whole copy in just these stores, as far as is known. loss None: in none, or nothing can
+    be said of it.
+    """
 
     stores: tuple[str, ...]
     packages: int
@@ -94,7 +97,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class FixityReport:
-    """speed: bytes a second of the runs within the longest promise; None: none is known."""
+    """speed: bytes a second of the runs within the longest promise; None: none is known. short: packages that have no
+    whole copy in a store that promises one.
+    """
 
     at: datetime
     level: str
@@ -103,6 +108,7 @@ class FixityReport:
     speed: float | None
     faults: Faults
     copies: tuple[Kept, ...]
+    short: int
 
     @property
     def kept(self) -> bool:
@@ -130,8 +136,11 @@ def fixity(
     watched: Iterable[Watched], checks: Iterable[Checks], holdings: Mapping[frozenset[str], int], runs: Iterable[Timed],
     *, level: str, faults: Faults, now: datetime, zone: tzinfo,
 ) -> FixityReport:  # fmt: skip
-    """checks: all at that level, in the order of time; holdings: packages by the stores that have them whole."""
+    """checks: all at that level, in the order of time; holdings: packages by the stores that have the newest version of
+    them, not known to be damaged.
+    """
     promised = list(watched)
+    required = {one.store for one in promised if one.required}
     since = {one.store: now - one.promise for one in promised}
     done: Counter[str] = Counter()
     first: dict[str, datetime] = {}
@@ -152,6 +161,7 @@ def fixity(
             Kept(tuple(names), number, loss([between[name] for name in names], faults) if names and reads else None)
             for names, number in _by_known(holdings, between).items()
         ),
+        sum(number for names, number in holdings.items() if not required <= names),
     )  # fmt: skip
 
 

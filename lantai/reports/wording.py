@@ -72,6 +72,15 @@ def _round(one: StoreFixity, now: datetime, zone: tzinfo) -> str:
 def remarks(report: FixityReport) -> list[str]:
     """What the table does not say by itself."""
     said = []
+    if report.short:
+        words = ngettext(
+            "{count} package has fewer whole copies than the stores promise: lantai audit --all tells where and why, "
+            "lantai replicate brings what is lacking.",
+            "{count} packages have fewer whole copies than the stores promise: lantai audit --all tells where and why, "
+            "lantai replicate brings what is lacking.",
+            report.short,
+        )
+        said.append(words.format(count=f"{report.short:,}"))
     for one in report.stores:
         if one.failing:
             said.append(
@@ -105,7 +114,8 @@ def losses(report: FixityReport) -> list[str]:
     for one in report.copies:
         count = ngettext("{count} package", "{count} packages", one.packages).format(count=f"{one.packages:,}")
         if not one.stores:
-            said.append(_("{packages}: in no store of lantai.toml in the newest version").format(packages=count))
+            words = _("{packages}: whole in the newest version in no store of lantai.toml, as far as is known")
+            said.append(words.format(packages=count))
         elif one.loss:
             words = _("{packages} in {stores}: likelihood of loss within {years} years {chance}")
             said.append(

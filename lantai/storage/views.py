@@ -1,4 +1,4 @@
-"""A store seen through something: only read, or read no faster than it may be."""
+"""A store seen through something: only read, read no faster than it may be, or no longer than is wished."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..digest import Algorithm, Digests
 from . import Body, Odd, Properties, Skip, Stat, Store, read_digests
+from .stop import Stop, Stopped
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -100,6 +102,64 @@ class _Source(io.RawIOBase):
         data = self._source.read(min(len(memoryview(buffer)), _PIECE))
         if data:
             self._wait(len(data))
+        memoryview(buffer)[: len(data)] = data
+        return len(data)
+
+
+class Heeding(ReadOnly):
+    """Nothing more is read once it was asked to stop, be it in the midst of a file: Stopped."""
+
+    def __init__(self, store: Store, stop: Stop) -> None:
+        super().__init__(store)
+        self._stop = stop
+
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> AbstractContextManager[BinaryIO]:
+        self._heed()
+        return cast(AbstractContextManager[BinaryIO], _Heeded(self.store.open(key, start, stop), self._heed))
+
+    def stat(self, key: str) -> Stat:
+        self._heed()
+        return self.store.stat(key)
+
+    def list(self, prefix: str = "", after: str = "", skip: Skip | None = None) -> Iterator[Stat]:
+        for found in self.store.list(prefix, after, skip):
+            self._heed()
+            yield found
+
+    def keys(
+        self, prefix: str = "", after: str = "", skip: Skip | None = None, odd: Odd | None = None
+    ) -> Iterator[str]:  # fmt: skip
+        for key in self.store.keys(prefix, after, skip, odd):
+            self._heed()
+            yield key
+
+    def _heed(self) -> None:
+        if self._stop.asked:
+            raise Stopped
+
+
+class _Heeded(io.RawIOBase):
+    """heed: called before each read. A class and no generator, since there may be many small files."""
+
+    def __init__(self, opened: AbstractContextManager[BinaryIO], heed: Callable[[], None]) -> None:
+        self._opened, self._heed = opened, heed
+
+    def __enter__(self) -> _Heeded:
+        self._source = self._opened.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._opened.__exit__(kind, error, at)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._heed()
+        return self._source.read(size)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        data = self.read(len(memoryview(buffer)))
         memoryview(buffer)[: len(data)] = data
         return len(data)
 

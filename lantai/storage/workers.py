@@ -27,6 +27,8 @@ from ..errors import LantaiError
 from . import Bucket
 from .linux import end_with_parent
 from .ocfl import Root
+from .stop import Stop, Stopped
+from .views import Heeding
 
 Progress: TypeAlias = Callable[[int, int], None]
 """So many files, so many bytes more."""
@@ -44,7 +46,7 @@ _IN_HAND = 2
 _BESIDE = 4
 """Batches that a child works on at once where it waits for a network."""
 _TELL_EVERY = 0.25
-"""Seconds between two words of how far a child is."""
+"""Seconds between two words of how far a child is, and after which a wish to stop is heard at the latest."""
 
 
 def unheard(_files: int, _octets: int) -> None:
@@ -71,61 +73,80 @@ class Workers:
         self._until.close()
 
     def answers(
-        self, work: Work[Batch, Answer], batches: Iterable[Batch], progress: Progress
+        self, work: Work[Batch, Answer], batches: Iterable[Batch], progress: Progress, stop: Stop | None = None
     ) -> Iterator[Answer]:  # fmt: skip
-        """What comes of each batch, in their order. StoreUnavailable, and what else work raises of LantaiError."""
-        coming = iter(batches)
+        """What comes of each batch, in their order. StoreUnavailable, and what else work raises of LantaiError.
+
+        Once stop is asked for, what came of those that were wholly done, and nothing of those under way.
+        """
+        # Children can be ended from without; this process reads so that it can be.
+        here = Root(Heeding(self._root.store, stop), prefix=self._root.prefix) if stop else self._root
+        with suppress(Stopped):
+            yield from self._answers(work, here, iter(batches), progress, stop or Stop())
+
+    def _answers(
+        self, work: Work[Batch, Answer], here: Root, coming: Iterator[Batch], progress: Progress, stop: Stop
+    ) -> Iterator[Answer]:  # fmt: skip
         first = list(islice(coming, 2))
         if len(first) == 1 and not self._children:
             with _threads(self._connections or PROCESSES) as threads:  # large files are hashed beside each other
-                yield work(self._root, threads, first[0], progress)
+                yield work(here, threads, first[0], progress)
             return
         coming = chain(first, coming)
         if not self._children:
             for _process in range(self._processes):
                 share = -(-self._connections // self._processes)
                 self._children.append(self._until.enter_context(_Child(self._root, share)))
-        yield from self._spread(work, coming, progress)
+        yield from self._spread(work, here, coming, progress, stop)
         for batch in coming:  # where there are no children, or all have come to an end
-            yield work(self._root, self._threads, batch, progress)
+            yield work(here, self._threads, batch, progress)
 
     @property
     def _alive(self) -> list[_Child]:
         return [child for child in self._children if not child.ended]
 
-    def _spread(self, work: Work[Batch, Answer], batches: Iterator[Batch], progress: Progress) -> Iterator[Answer]:
+    def _spread(
+        self, work: Work[Batch, Answer], here: Root, batches: Iterator[Batch], progress: Progress, stop: Stop
+    ) -> Iterator[Answer]:  # fmt: skip
         """By the children, each next by the one that has the least in hand."""
         answers: dict[int, Answer | LantaiError] = {}
         given = told = 0
-        while True:
+        while not stop.asked:
             while given - told < self._ahead and (child := self._free()) and (some := list(islice(batches, 1))):
                 child.give(given, work, some[0])
                 given += 1
             if told == given:
                 return
             if told not in answers:
-                answers.update(self._heard(work, progress))
+                with suppress(Stopped):
+                    answers.update(self._heard(work, here, progress))
                 continue
             if isinstance(answer := answers.pop(told), LantaiError):
                 raise answer
             told += 1
             yield answer
+        answers.update(self._given_up())
+        yield from (one for _number, one in sorted(answers.items()) if not isinstance(one, LantaiError))
 
     def _free(self) -> _Child | None:
         idlest = min(self._alive, key=lambda child: len(child.in_hand), default=None)
         return idlest if idlest and len(idlest.in_hand) < idlest.most else None
 
-    def _heard(self, work: Work[Any, Answer], progress: Progress) -> Iterator[tuple[int, Answer | LantaiError]]:
-        """What the children have to say, as soon as one has: the answers among it, by the numbers of their batches."""
+    def _heard(
+        self, work: Work[Any, Answer], here: Root, progress: Progress
+    ) -> Iterator[tuple[int, Answer | LantaiError]]:  # fmt: skip
+        """What the children have to say, as soon as one has, or after a while: the answers among it, by the numbers of
+        their batches.
+        """
         lines = {child.line: child for child in self._alive}
-        for line in wait(list(lines)):
+        for line in wait(list(lines), _TELL_EVERY):
             child = lines[line]  # type: ignore[index]
             try:
                 said = child.line.recv()
             except (EOFError, OSError, UnpicklingError):
                 child.ended = True
                 for number, batch in child.in_hand.items():
-                    yield number, work(self._root, self._threads, batch, progress)
+                    yield number, work(here, self._threads, batch, progress)
                 child.in_hand.clear()
                 continue
             if isinstance(said, _Far):
@@ -134,6 +155,18 @@ class Workers:
                 number, answer = said
                 del child.in_hand[number]
                 yield number, answer
+
+    def _given_up(self) -> Iterator[tuple[int, Any]]:
+        """The answers that children had given until now; those that have more in hand are ended with it."""
+        for child in self._alive:
+            with suppress(EOFError, OSError, UnpicklingError):
+                while child.in_hand and child.line.poll():
+                    if not isinstance(said := child.line.recv(), _Far):
+                        number, answer = said
+                        del child.in_hand[number]
+                        yield number, answer
+            if child.in_hand:
+                child.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +195,14 @@ class _Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.kill()
+        self.end()
         self.line.close()
         self._process.join()
+
+    def end(self) -> None:
+        self.ended = True
+        self.in_hand.clear()
+        self._process.kill()
 
     def give(self, number: int, work: Work[Batch, Any], batch: Batch) -> None:
         self.in_hand[number] = batch

@@ -513,6 +513,26 @@ def test_a_copy_that_never_had_a_package_is_told(lantai: Lantai, second: Path, t
     assert (done.code, done.object["checked"], done.object["warnings"]) == (0, 6, [])
 
 
+@pytest.mark.parametrize("required", [True, False])
+def test_a_copy_that_lacks_a_newest_version_is_told(
+    lantai: Lantai, second: Path, ids: list[str], required: bool
+) -> None:
+    if not required:
+        settings = lantai.folder / "lantai.toml"
+        settings.write_text(settings.read_text().replace('name = "second"', 'name = "second"\nrequired = false'))
+    second.rename(second.with_name("away"))
+    assert lantai("update", ids[1], "--title", "第二版", "--reason", "更正").code == int(required)  # pending
+    second.with_name("away").rename(second)
+    for _again in range(2):
+        done = lantai("audit", "--all", "--json")
+        ((store, code, message),) = lacks(done, "failed" if required else "warnings")
+        assert (store, code) == ("second", "audit-pending" if required else "audit-behind")
+        assert ("1 package" in message, done.object["checked"], done.code) == (True, 4, int(required))
+    assert lantai("replicate").code == 0
+    done = lantai("audit", "--all", "--json")
+    assert (done.code, done.object["warnings"]) == (0, [])
+
+
 @pytest.mark.parametrize("where", ["local", "second"])
 def test_a_package_that_a_store_lost_before_the_catalogue_was_made_anew_is_told(
     lantai: Lantai, second: Path, ids: list[str], where: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -151,6 +152,53 @@ def test_a_copy_that_lacks_the_newest_version_is_none(stores: Lantai, second: Pa
     assert stores("update", id, "--title", "第二版", "--reason", "更正").code == 1  # pending
     found = told(stores)["loss"]["copies"]
     assert [(one["stores"], one["packages"]) for one in found] == [(["local"], 1), (["local", "second"], 1)]
+
+
+def kept(lantai: Lantai) -> tuple[list[tuple[list[str], int]], int]:
+    """Packages by the stores that have a whole copy, and how many have fewer than is promised."""
+    loss = told(lantai)["loss"]
+    return [(one["stores"], one["packages"]) for one in loss["copies"]], loss["fewer_copies_than_promised"]
+
+
+BOTH = [(["local", "second"], 2)], 0
+ONE_OF_THEM = [(["local"], 1), (["local", "second"], 1)], 1
+
+
+def test_a_copy_that_is_known_to_be_damaged_is_none_until_it_was_found_whole(
+    stores: Lantai, second: Path, wait: Wait
+) -> None:
+    assert kept(stores) == BOTH
+    flip(at(second, PLACES["content"]))
+    assert stores("audit", "--all", "--no-repair").code == 1
+    assert kept(stores) == ONE_OF_THEM
+    assert "1 package has fewer whole copies" in stores("report", "fixity").out
+    wait(1)
+    assert stores("audit", "--all", "--level", "listing").code == 0  # it does not look at content
+    assert kept(stores) == ONE_OF_THEM
+    wait(1)
+    assert stores("audit", "--all").code == 1  # repairs
+    assert kept(stores) == BOTH
+
+
+def test_what_a_listing_found_wrong_a_full_audit_finds_whole(stores: Lantai, second: Path, wait: Wait) -> None:
+    file = at(second, PLACES["METS"])
+    file.rename(second / "aside")
+    assert stores("audit", "--all", "--level", "listing", "--no-repair").code == 1
+    assert kept(stores) == ONE_OF_THEM
+    (second / "aside").rename(file)
+    wait(1)
+    assert stores("audit", "--all").code == 0
+    assert kept(stores) == BOTH
+
+
+def test_a_copy_that_a_store_has_lost_is_none(stores: Lantai, second: Path, wait: Wait) -> None:
+    shutil.rmtree(at(second, "ocfl/*/*/*/*"))
+    assert stores("audit", "--all", "--no-repair").code == 1
+    assert kept(stores) == ONE_OF_THEM
+    assert by_store(told(stores), "failing") == {"local": 0, "second": 1}
+    wait(1)
+    assert stores("audit", "--all").code == 1  # repairs
+    assert kept(stores) == BOTH
 
 
 def test_the_report_is_the_same_from_a_catalogue_made_anew(stores: Lantai, wait: Wait) -> None:

@@ -156,6 +156,21 @@ def test_loss_is_that_of_the_copies_and_of_the_schedule_as_it_is_kept() -> None:
     assert isclose(report.lost, (2 * one.within(10) + 15 * two.within(10)) / 17)
 
 
+def test_what_has_fewer_whole_copies_than_promised_is_counted() -> None:
+    stores = [Watched("a", PROMISE, []), Watched("b", PROMISE, []), Watched("c", PROMISE, [], required=False)]
+    holdings = {
+        frozenset({"a", "b"}): 100, frozenset({"a", "b", "c"}): 10, frozenset({"a", "c"}): 5, frozenset({"b"}): 2,
+        frozenset[str](): 1,
+    }  # fmt: skip
+    report = fixity(stores, (), holdings, (), level="full", faults=Faults(), now=NOW, zone=UTC)
+    assert report.short == 8
+    assert any(one.startswith("8 packages have fewer whole copies") for one in wording.remarks(report))
+    assert wording.losses(report)[1].startswith("1 package: whole in the newest version in no store")
+    report = fixity(stores, (), {frozenset({"a", "b"}): 9}, (), level="full", faults=Faults(), now=NOW, zone=UTC)
+    assert report.short == 0
+    assert not any("fewer" in one for one in wording.remarks(report))
+
+
 def test_a_listing_says_nothing_of_loss() -> None:
     report = told(held(1), level="listing")
     assert report.lost is None

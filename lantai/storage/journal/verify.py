@@ -6,7 +6,7 @@ A source is a store, or this home, which keeps its own chain.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ...errors import Exists, NotFound
@@ -31,11 +31,12 @@ def called(source: str) -> str:
 
 @dataclass(slots=True)
 class Count:
-    """What was found in a source."""
+    """What was found in a source. ends: the number of the last segment of each chain, by its writer."""
 
     chains: int = 0
     segments: int = 0
     entries: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Given:
 
     store: str
     key: str
+    writer: str
+    number: int
     lost: Finding | None
 
 
@@ -62,9 +65,12 @@ class _Chain:
 
 
 def verify(
-    sources: Mapping[str, Store], archive: str, *, heads: Mapping[str, Link], counts: dict[str, Count]
-) -> Iterator[tuple[str, Finding]]:
-    """What is wrong, and in which source. heads: how far the catalogue took each chain in; counts: filled.
+    sources: Mapping[str, Store], archive: str, *, heads: Mapping[str, Link], counts: dict[str, Count],
+    held: Mapping[str, Mapping[str, int]],
+) -> Iterator[tuple[str, Finding]]:  # fmt: skip
+    """What is wrong, and in which source. heads: how far the catalogue took each chain in; counts: filled; held: of a
+    source, how far it was ever seen to hold each chain, by which one that was away is told from one that has lost
+    something. Of a source that is not in it nothing is known, and it is taken for the worse.
 
     Memory does not grow with the journal; each segment is read once.
     """
@@ -74,7 +80,7 @@ def verify(
         noted.setdefault(writer, {})[link.number] = (link.seal, _("the catalogue"))
     for writer in sorted({writer for store in sources.values() for writer in writers(store)}):
         chains = {name: _Chain(numbers(store, writer)) for name, store in sources.items()}
-        yield from _walk(sources, archive, writer, chains, noted, counts)
+        yield from _walk(sources, archive, writer, chains, noted, counts, held)
     for writer, links in sorted(noted.items()):
         for number, (seal, by) in sorted(links.items()):
             yield from _held_against(sources, archive, writer, Link(number, seal), by)
@@ -83,6 +89,7 @@ def verify(
 def _walk(
     sources: Mapping[str, Store], archive: str, writer: str, chains: Mapping[str, _Chain],
     noted: dict[str, dict[int, tuple[str, str]]], counts: Mapping[str, Count],
+    held: Mapping[str, Mapping[str, int]],
 ) -> Iterator[tuple[str, Finding]]:  # fmt: skip
     """One chain in all sources at once, segment by segment."""
     for name, chain in chains.items():
@@ -101,11 +108,12 @@ def _walk(
                 elif not chain.ended and name != HOME:
                     others = (other for other, one in chains.items() if one.next == number or one.last == number)
                     by = ", ".join(map(called, others))
-                    yield name, Finding.of("journal-cut", key, by=by)
+                    never_had = name in held and held[name].get(writer, 0) < number
+                    yield name, Finding.of("journal-behind" if never_had else "journal-cut", key, by=by)
                     chain.ended = True
                 continue
             chain.advance()
-            chain.last = number
+            chain.last = counts[name].ends[writer] = number
             counts[name].segments += 1
             segment, seal, finding = _judged(sources[name], archive, writer, number)
             if finding is not None:
@@ -178,7 +186,7 @@ def merge(
                 for name in lacking:
                     was_there = _give(targets[name], key, data, keep(name))
                     lost = judged[name][2] if was_there else Finding.of("journal-missing", key)
-                    yield Given(name, key, lost if number <= ends[name] else None)
+                    yield Given(name, key, writer, number, lost if number <= ends[name] else None)
 
 
 def shares(store: Store, archive: str, others: Iterable[Store]) -> bool:
