@@ -39,7 +39,7 @@ class _Budget(click.ParamType[Budget]):
 @click.command(
     cls=Command,
     help=N_("Prove that what is stored is still what was stored, and enter it in the journal.\n\n"
-            "Level listing: everything is there, all files together of the right size, and nothing else; server: the "
+            "Level listing: everything is there, each file of the right size, and nothing else; server: the "
             "server vouches for the SHA-256 of everything (S3 only, where it was seen to); full: every byte is read "
             "and hashed. An audit also audits itself: it damages packages as they are read, and if it does not find "
             "that, nothing it says counts (exit code 3)."),
@@ -173,7 +173,7 @@ def _looked_at(outcome: Outcome) -> str:
         case "server":
             return _("level server: checksums that the server vouches for, {size} read").format(size=read)
         case "listing":
-            return _("level listing: names, the sizes of all files together, inventories and tag files only")
+            return _("level listing: the names and sizes of all files; only inventories, METS and tag files were read")
 
 
 def _failed(fault: Fault) -> dict[str, Any]:

@@ -5,35 +5,33 @@ Each direction finds what the others cannot. A level says what was looked at, an
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ..digest import Algorithm
 from ..errors import Damaged, NotFound
-from ..metadata import bag
 from ..model import Finding, PackageId
-from ..storage import beyond
 from ..storage.ocfl import Reader, Root, digest_of_chunks
 from ..storage.ocfl.inventory import sidecar
 from ..storage.ocfl.layout import DRAFT_CONTENT
 from ..storage.ocfl.validate import is_package, structure
 from ..storage.workers import Progress
+from . import sizes
 
 if TYPE_CHECKING:
     from ..catalog import Catalog
 
 Level: TypeAlias = Literal["listing", "server", "full"]
-"""listing: everything is there, and nothing else; of content only the bags' own tag files are read and hashed, with
-which the sizes of each version's files together are compared: it does not see that two were exchanged. server: the
-server vouches for the SHA-256 of every content; where it does not, or for another, that is read. full: every byte of
-content is read and hashed. Inventories always are.
+"""listing: everything is there, each file of the size that METS says, and nothing else; of content only METS and the
+bags' own tag files are read and hashed: it does not see that two of one size were exchanged. server: the server vouches
+for the SHA-256 of every content; where it does not, or for another, that is read. full: every byte of content is read
+and hashed. Inventories always are.
 """
 
 Thing = TypeVar("Thing")
@@ -81,16 +79,14 @@ def audit(
         nonlocal files, octets, number
         files, octets, number = 0, 0, head.number
         # In the order of paths: so they lie on a disk, if they lie in any order.
-        lines = head.table.contents()
+        lines = head.table.contents() if level != "listing" else sizes.differing(head)
         if only is not None:
             lines = (line for line in lines if line[0] in only)
-        if level == "listing" and _sizes_agree(head):
-            lines = (line for line in lines if _TAG_FILE.fullmatch(line[0]))
         if threads is None and level != "server":
             answers = _contents(head, lines)
         else:
             answers = _in_order(threads, partial(_vouched if level == "server" else _content, head), lines)
-        for size, finding in answers:
+        for size, finding in answers if level != "listing" else chain(sizes.note(head), answers):
             if size is not None:
                 files, octets = files + 1, octets + size
                 progress(1, size)
@@ -106,34 +102,6 @@ def audit(
             except NotFound:
                 number = 0
     return Verdict(package, level, number, files, octets, tuple(findings))
-
-
-_TAG_FILE = re.compile(r"v[1-9][0-9]*/content/[^/]+/[^/]+")
-
-
-def _sizes_agree(head: Reader) -> bool:
-    """Whether the payload of each version's bag is as large as its bag-info.txt says, and of as many files (RFC 8493
-    section 2.2.2). Where it is not, only reading tells which file it is.
-    """
-    place, db = head.root.object_key(head.package) + "/", head.table.db
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS sizes (path TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID")
-    listed = ((found.key[len(place) :], found.size) for found in head.root.store.list(place))
-    db.executemany("INSERT OR REPLACE INTO sizes VALUES (?, ?)", listed)
-    for number in range(1, head.number + 1):
-        sizes = db.execute(
-            "SELECT coalesce(sum(size), 0), count(*) FROM state LEFT JOIN sizes ON sizes.path ="
-            " (SELECT min(manifest.path) FROM manifest WHERE manifest.digest = state.digest)"
-            " WHERE version = ? AND state.path >= ? AND state.path < CAST(? AS TEXT)",
-            (number, bag.PAYLOAD, beyond(bag.PAYLOAD)),
-        )
-        octets, streams = sizes.fetchone()
-        try:
-            tags = dict(bag.read_info(b"".join(Reader(head.root, head.package, number, head.table)("bag-info.txt"))))
-        except (Damaged, NotFound, ValueError):
-            return False
-        if tags.get("Payload-Oxum") != f"{octets}.{streams}":
-            return False
-    return True
 
 
 def _vouched(head: Reader, line: tuple[str, str]) -> tuple[int | None, Finding | None]:

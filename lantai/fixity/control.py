@@ -6,6 +6,7 @@ A run that does not find what its level promises to find has proven nothing, wha
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 from ..digest import digest_of
 from ..messages import N_
 from ..model import PackageId
+from ..package import anatomy
 from ..storage import Odd, Skip, Stat, Store, absent
 from ..storage.ocfl import Root
 from ..storage.views import ReadOnly
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 Damage: TypeAlias = Literal["flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"]
 
 PROMISED: dict[Level, tuple[Damage, ...]] = {
-    "listing": ("missing", "extra", "truncated", "stale inventory"),
+    "listing": ("missing", "extra", "truncated", "swapped", "stale inventory"),
     "server": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
     "full": ("flipped bit", "missing", "extra", "truncated", "swapped", "stale inventory"),
 }
-"""What an audit of each level promises to find."""
+"""What an audit of each level promises to find; a listing that something was swapped for what is of another size."""
 NAMES: dict[Damage, str] = {
     "flipped bit": N_("flipped bit"), "missing": N_("missing"), "extra": N_("extra"), "truncated": N_("truncated"),
     "swapped": N_("swapped"), "stale inventory": N_("stale inventory"),
@@ -44,7 +46,9 @@ NAMES: dict[Damage, str] = {
 _SMALL, _SOME = 1024 * 1024, 4
 """Bytes of what is damaged, at most: it is held in memory; and of how many files one is chosen."""
 _ALWAYS = ("bagit.txt", "bag-info.txt")
-"""Small, and in every package."""
+"""Small, of two sizes, and in every package."""
+_SIZED = re.compile(r"/content/[^/]+/data/(?!.*METS\.xml$)")
+"""Of what a listing reads nothing, and sees the size alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def control(
     """Audit a package, which is whole, through a store that damages it; of its content only what is damaged and some
     beside it. What was missed, if it was.
     """
-    store, only = _damaging(root, package, damage, chance)
+    store, only = _damaging(root, package, level, damage, chance)
     found = audit(
         Root(store, prefix=root.prefix), package, level, threads=threads, progress=unheard, only=only
     )  # fmt: skip
@@ -70,7 +74,9 @@ def control(
     return None if is_found else Missed(damage, package, store.key)
 
 
-def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) -> tuple[Damaging, Collection[str]]:
+def _damaging(
+    root: Root, package: PackageId, level: Level, damage: Damage, chance: Random
+) -> tuple[Damaging, Collection[str]]:
     """The store, and the content paths that are to be read."""
     with root.version(package) as head:
         place = root.object_key(package)
@@ -83,11 +89,13 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
                 return Damaging(root.store, damage, key, instead=root.inventory_key(package, head.number - 1)), ()
             return Damaging(root.store, damage, key, patch=_place_of_century(root, key)), ()
         chosen = nsmallest(_SOME, head.table.contents(), key=lambda _line: chance.random())
-        always = (head.table.content_of(head.table.digest_of(head.number, path) or "") for path in _ALWAYS)
-        some = {*(path for path, _digest in chosen), *(path for path in always if path)}
+        always = (*_ALWAYS, anatomy.base(package) + anatomy.DC)
+        named = (head.table.content_of(head.table.digest_of(head.number, path) or "") for path in always)
+        some = {*(path for path, _digest in chosen), *(path for path in named if path)}
         sizes = {f"{place}/{path}": root.store.stat(f"{place}/{path}").size for path in sorted(some)}
         small = [key for key, size in sizes.items() if 0 < size <= _SMALL]
-        key = chance.choice(small)
+        sized = [key for key in small if level == "listing" and _SIZED.search(key)]
+        key = chance.choice(sized or small)
         data = bytearray(b"".join(root.chunks(key)))
         if damage == "flipped bit":
             data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
@@ -95,7 +103,8 @@ def _damaging(root: Root, package: PackageId, damage: Damage, chance: Random) ->
             del data[chance.randrange(len(data)) :]
         elif damage == "swapped":
             others = (b"".join(root.chunks(other)) for other in small if other != key)
-            data = bytearray(next(other for other in others if other != data))
+            looked_at = len if level == "listing" else bytes
+            data = bytearray(next(one for one in others if looked_at(one) != looked_at(data)))
         only = {one.removeprefix(f"{place}/") for one in small}
         return Damaging(root.store, damage, key, bytes(data)), only
 

@@ -35,7 +35,7 @@ def level(report: FixityReport) -> str:
     """What the checks that are counted looked at."""
     if report.level == "full":
         return _("Counted are audits of level full: every byte is read and hashed.")
-    return _("Counted are audits of level listing: what is there, and inventories; content is not read.")
+    return _("Counted are audits of level listing: what is there, of what size, and inventories; content is not read.")
 
 
 def headings() -> Sequence[str]:
@@ -110,7 +110,7 @@ def losses(report: FixityReport) -> list[str]:
         )
         said.append(words.format(years=YEARS, chance=chance(report.lost), count=_few(report.lost_a_year)))
     elif report.level != "full":
-        said.append(_("A listing finds no fault in content, so it cannot say what loss is likely; --level full can."))
+        said.append(_("A listing does not read content, so it cannot say what loss is likely; --level full can."))
     for one in report.copies:
         count = ngettext("{count} package", "{count} packages", one.packages).format(count=f"{one.packages:,}")
         if not one.stores:

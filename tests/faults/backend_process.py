@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -67,21 +68,27 @@ def timed(*, home: str, words: Sequence[str], told: str, after: float) -> int:
     return code
 
 
-def auditing(*, home: str, words: Sequence[str], told: str, after: float, segment: int, at: int, when: str) -> int:
-    """An audit in this one process, in segments of so many packages; it dies as timed and command do, by SIGKILL.
+def auditing(
+    *, home: str, words: Sequence[str], told: str, after: float, segment: int, at: int, when: str, processes: int,
+    together: bool,
+) -> int:  # fmt: skip
+    """An audit by so many processes beside this one, in segments of so many packages; it dies as timed and command do,
+    by SIGKILL; after some seconds alone, or together with its processes. How many those were is told.
 
     Each look takes its time, so that what it enters is not all of one second, which is what the journal tells apart.
     """
-    look = run._audit
+    os.setsid()
 
-    def slowly(*words: Any) -> Any:
-        time.sleep(0.015)
-        return look(*words)
+    def die() -> None:
+        others = [one for one in of_session(os.getpid()) if one != os.getpid()]
+        Path(f"{told}.processes").write_text(str(len(others)))
+        for one in (*(others if together else ()), os.getpid()):
+            os.kill(one, signal.SIGKILL)
 
-    setattr(run, "_audit", slowly)  # noqa: B010
-    setattr(workers, "PROCESSES", 0)  # noqa: B010
+    setattr(run, "_audit", _slowly)  # noqa: B010
+    setattr(workers, "PROCESSES", processes)  # noqa: B010
     setattr(run, "_SEGMENT", segment)  # noqa: B010
-    killer = Timer(after, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    killer = Timer(after, die)
     killer.daemon = True
     if after:
         killer.start()
@@ -89,6 +96,26 @@ def auditing(*, home: str, words: Sequence[str], told: str, after: float, segmen
     code = command(home=home, words=words, told=told, start="", at=at, when=when)
     Path(f"{told}.seconds").write_text(str(time.monotonic() - began))
     return code
+
+
+_LOOK = run._audit
+
+
+def _slowly(*words: Any) -> Any:
+    """By its name, so that processes can be told."""
+    time.sleep(0.015)
+    return _LOOK(*words)
+
+
+def of_session(session: int) -> list[int]:
+    """The processes of a session that are alive; what only waits to be reaped is not."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            state, _parent, _group, its, *_more = process.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(its) == session and state not in "ZX":
+                found.append(int(process.parent.name))
+    return found
 
 
 def _mortal(store: Store, is_its_hour: Callable[[], bool], when: str) -> Store:

@@ -33,6 +33,8 @@ from lantai.storage import Bucket, Odd, Skip, Stat, Store, absent, open_store, p
 from lantai.storage.ocfl import Root, copy, validate
 from lantai.storage.s3.client import Client
 from tests.conformance.objects import keys
+from tests.faults.backend_process import of_session
+from tests.faults.gates import PATIENCE
 from tests.faults.test_backends import FULL, processes, seeded
 from tests.faults.test_backends import ask as ask_process
 from tests.integration.command import ENVIRONMENT, Done, Lantai, add_store, folder
@@ -346,12 +348,23 @@ def entered(lantai: Lantai, kind: str) -> list[dict[str, Any]]:
     return [one for one in lantai("journal", "list", "--json").objects if one["kind"] == kind]
 
 
-def begin(server: Any, lantai: Lantai, told: Path, *, after: float = 0, at: int = 0, when: str = "before") -> int:
-    """An audit of all in segments of two packages, killed after some seconds, or at a change of a store; its code."""
+def begin(
+    server: Any, lantai: Lantai, told: Path, *, after: float = 0, at: int = 0, when: str = "before", processes: int = 0,
+    together: bool = False,
+) -> int:  # fmt: skip
+    """An audit of all in segments of two packages, killed after some seconds, alone or with its processes, or at a
+    change of a store; its code. None of its processes outlives it.
+    """
     told.parent.mkdir(exist_ok=True)
     words = {"words": ["audit", "--all", "--json"], "after": after, "segment": 2, "home": str(lantai.folder)}
     words |= {"at": at, "when": when, "told": str(told), "environment": {**ENVIRONMENT}}
-    return ask_process(server, wait=ask_process(server, do="auditing", **words))
+    began = ask_process(server, do="auditing", processes=processes, together=together, **words)
+    code = ask_process(server, wait=began)
+    until = time.monotonic() + PATIENCE
+    while left := of_session(began):
+        assert time.monotonic() < until, f"still alive: {left}"
+        time.sleep(0.01)
+    return code
 
 
 @FILES
@@ -410,12 +423,14 @@ def test_what_the_home_lost_of_its_journal_comes_back_from_a_store(kept: Kept) -
 def test_an_audit_killed_anywhere_is_completed_by_the_next(
     archive: Lantai, processes: Any, tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every third time there is something to repair, so that the repair is killed as well."""
+    """Every third time there is something to repair, so that the repair is killed as well. It dies alone, and leaves
+    processes behind that are at work, or with them.
+    """
     monkeypatch.setattr(workers, "PROCESSES", 0)
     stores = {"local": archive.folder / "store", "second": tmp_path / "second"}
     whole = {name: files_of(place) for name, place in stores.items()}
     packages = len(archive("list", "--json").objects)
-    code = begin(processes, archive, tmp_path / "told" / "whole")
+    code = begin(processes, archive, tmp_path / "told" / "whole", processes=2)
     assert code == 0, (tmp_path / "told" / "whole.json").read_text() + (tmp_path / "told" / "whole.err").read_text()
     length = float((tmp_path / "told" / "whole.seconds").read_text())
     met: Counter[str] = Counter()
@@ -430,8 +445,12 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
                 (stores[name] / key).write_bytes(b"harmed")
                 harmed.append((name, key))
         checks_before, runs_before = len(entered(archive, "check")), archive("jobs", "--json").objects
-        code = begin(processes, archive, tmp_path / "told" / str(number), after=chance.uniform(0.1, 1) * length)
+        together, file = chance.choice([False, True]), tmp_path / "told" / str(number)
+        after = chance.uniform(0.1, 1) * length
+        code = begin(processes, archive, file, after=after, processes=2, together=together)
         killed = code == -signal.SIGKILL
+        if killed and file.with_suffix(".processes").read_text() != "0":
+            met["with its processes" if together else "without them"] += 1
         assert killed or code in (0, 1)
         runs = archive("jobs", "--limit", "1000", "--json").objects
         new = runs[: len(runs) - len(runs_before)] if len(runs_before) < 20 else runs[:1]
@@ -464,6 +483,8 @@ def test_an_audit_killed_anywhere_is_completed_by_the_next(
     print(dict(met))
     assert met["begun"] > KILLS / 3
     assert met["went on"] > 0
+    assert met["with its processes"] > 0
+    assert met["without them"] > 0
     assert archive("journal", "verify").code == 0
     assert archive("validate").code == 0
 

@@ -16,7 +16,7 @@ import pytest
 from lantai import archive
 from lantai.digest import Algorithm
 from lantai.fixity import audit as auditing
-from lantai.fixity import run
+from lantai.fixity import run, sizes
 from lantai.storage import workers
 from lantai.storage.filesystem import FilesystemStore
 from tests.integration.command import Done, Lantai, folder
@@ -285,23 +285,89 @@ def test_a_level_says_what_it_looked_at(lantai: Lantai, second: Path, ids: list[
     flip(at(second, PLACES["content"]))
     told = lantai("audit", "--all", "--level", "listing", "--json")
     assert (told.code, told.object["level"]) == (0, "listing")
-    tags = sum(one.stat().st_size for one in second.glob("ocfl/*/*/*/*/v*/content/*/*") if one.is_file())
-    assert told.object["bytes"] == 2 * tags
+    assert told.object["bytes"] == 2 * sum(one.stat().st_size for one in read_by_a_listing(second))
     assert {one["state"]["level"] for one in checks(lantai)} == {"listing"}
     said = lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en").out
-    assert "the sizes of all files together, inventories and tag files only" in said
+    assert "level listing: the names and sizes of all files; only inventories, METS and tag files were read" in said
     at(second, PLACES["METS"]).unlink()
     assert lantai("audit", "--all", "--level", "listing", "--json").code == 1
 
 
-def test_a_listing_finds_what_is_of_another_size_and_names_it(lantai: Lantai, second: Path, ids: list[str]) -> None:
+def read_by_a_listing(store: Path) -> list[Path]:
+    contents = [one for one in store.glob("ocfl/*/*/*/*/v*/content/*/**/*") if one.is_file()]
+    return [one for one in contents if one.name == "METS.xml" or one.parent.parent.name == "content"]
+
+
+def cut_and_lengthened(one: Path, other: Path) -> None:
+    """Together they are as large as before."""
+    one.write_bytes(one.read_bytes()[:-7])
+    other.write_bytes(other.read_bytes() + b"7 bytes")
+
+
+def exchanged(one: Path, other: Path) -> None:
+    data = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+
+
+PAIRS = {
+    "payload": ("representations/original/data/*/1.jpg", "representations/original/data/*.txt"),
+    "payload of a version before the last": ("representations/original/data/gone*", "**/1.jpg"),
+    "metadata": ("metadata/descriptive/dc.xml", "metadata/preservation/premis.xml"),
+    "of the representation": ("representations/original/metadata/preservation/premis.xml", "**/1.jpg"),
+    "documents": ("documentation/about.txt", "schemas/*.xsd"),
+}
+
+
+@pytest.mark.parametrize("which", PAIRS)
+@pytest.mark.parametrize("how", [cut_and_lengthened, exchanged])
+def test_a_listing_names_each_file_of_another_size_though_together_they_are_as_large_as_before(
+    lantai: Lantai, second: Path, tmp_path: Path, which: str, how: Callable[[Path, Path], None]
+) -> None:
+    files: dict[str, str | bytes] = {"方案 & 1.txt": "方案\n", "照片/1.jpg": bytes(3000), "gone 1%.txt": "gone\n" * 9}
+    package = lantai.stored(folder(tmp_path / "submission", files))["package"]
+    assert lantai("update", package, "--remove", "gone 1%.txt", "--reason", "误收").code == 0
+    before = everything(second)
+    listing = ("audit", "--all", "--level", "listing", "--json")
+    pair = [at(second, f"ocfl/*/*/*/*/v1/content/*/data/uuid-*/{one}") for one in PAIRS[which]]
+    how(*pair)
+    forget(lantai)
+    assert lantai("rebuild").code == 0  # what the sizes are is not the catalogue's to know
+    told = lantai(*listing).object
+    keys = sorted(one.relative_to(second).as_posix() for one in pair)
+    assert [(one["store"], one["code"], one["subject"]) for one in told["failed"]] == [
+        ("second", "E092", key) for key in keys
+    ]
+    assert told["void"] is False
+    assert everything(second) == before
+    again = lantai(*listing)
+    assert again.code == 0
+    assert again.object["bytes"] == 2 * sum(one.stat().st_size for one in read_by_a_listing(second))
+
+
+def test_sizes_that_a_damaged_mets_states_are_not_believed(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    file = at(second, PLACES["METS"].replace("METS.xml", "representations/original/METS.xml"))
+    data = file.read_bytes()
+    assert data.count(b'SIZE="76800"') == 1
+    file.write_bytes(data.replace(b'SIZE="76800"', b'SIZE="76801"'))
+    pair = file.parent / "data" / "活动方案.txt", file.parent / "data" / "照片" / "1.jpg"
+    cut_and_lengthened(*pair)
+    told = lantai("audit", "--all", "--level", "listing", "--no-repair", "--json").object
+    named = {one["subject"] for one in told["failed"]}
+    assert named == {one.relative_to(second).as_posix() for one in (file, *pair)}
+    assert {one["package"] for one in told["failed"]} <= set(ids)
+
+
+def test_a_listing_that_is_blind_to_sizes_is_void(
+    lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert ids
-    file = at(second, PLACES["content"])
-    file.write_bytes(file.read_bytes() + b"x")
-    told = lantai("audit", "--all", "--level", "listing", "--json").object
-    assert [one["subject"] for one in told["failed"]] == [file.relative_to(second).as_posix()]
-    assert told["repaired"] == 1
-    assert lantai("audit", "--all", "--json").code == 0
+    monkeypatch.setattr(sizes, "differing", lambda _head: ())
+    done = lantai("audit", "--all", "--level", "listing", LANTAI_LANG="en")
+    assert done.code == 3
+    assert "truncated: " in done.err
+    assert "swapped: " in done.err
+    assert checks(lantai) == []
 
 
 def test_what_the_settings_say_of_the_level_counts(lantai: Lantai, ids: list[str]) -> None:
