@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
+
+from lxml import etree
 
 Algorithm: TypeAlias = Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sm3", "blake2b-512"]
 
@@ -41,6 +43,14 @@ class Digests:
             if theirs is not None and theirs.lower() != value.lower():
                 found.append(Mismatch(algorithm, value, theirs))
         return tuple(found)
+
+
+def of_element(element: Any) -> str:
+    """SHA-256, in hexadecimal, by exclusive XML canonicalisation 1.0 without comments, so that it does not matter in
+    what document the element stands.
+    """
+    canonical: bytes = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    return hashlib.sha256(canonical).hexdigest()
 
 
 class Hasher:
