@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import takewhile
 
@@ -16,6 +17,7 @@ from ..model import Record, RecordId
 from . import Item, NotYet, Origin, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 from .protocol import record
+from .provenance import kept_apart
 from .receipt import Root, digest, leaf
 from .sets import named
 
@@ -184,8 +186,7 @@ class Harvest:
             every.append(self._foreign(prefix, part, at))
         root = Root()
         for since, identifier, live, told in heapq.merge(*every):
-            stamp = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            root.add(leaf(identifier, stamp, live=live, metadata=told if live else ""))
+            root.add(leaf(identifier, _stamp(since), live=live, metadata=told if live else ""))
         return root
 
     def _foreign(self, prefix: str, part: Selection, at: int) -> Iterator[tuple[int, str, bool, str]]:
@@ -276,7 +277,12 @@ def _passed_on(one: Passed, form: Format) -> Item:
     """What is live and is none of the format, though it says so, cannot be given in an answer: it is as deleted."""
     origin = Origin(one.identifier, one.datestamp, one.url, one.answered, one.namespace, one.about)
     live = one.live and one.namespace == form.namespace
-    return Item(RecordId(one.identifier), one.since, live, (), one.metadata if live else "", origin)
+    return Item(RecordId(one.identifier), one.since, live, (), kept_apart(one.metadata) if live else "", origin)
+
+
+@lru_cache(256)
+def _stamp(since: int) -> str:
+    return datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _part(wanted: Wanted) -> Selection:

@@ -60,9 +60,10 @@ def shown_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Catalog
 
 
 def gather(
-    catalog: Catalog, prefix: str, parts: list[tuple[int, str, list[tuple[int, bool]]]], told_before: int = 0
+    catalog: Catalog, prefix: str, parts: list[tuple[int, str, list[tuple[int, bool]]]], told_before: int = 0,
+    given: Received | None = None,
 ) -> None:  # fmt: skip
-    """All but the first ones, which were told before."""
+    """All but the first ones, which were told before. given: what is said of those that are live."""
     told: dict[str, int] = {}
     with catalog.writing() as writing:
         for place, (at, source, records) in enumerate(parts):
@@ -71,7 +72,9 @@ def gather(
             if place < told_before:
                 continue
             received = tuple(
-                Received(f"oai:county:{number}", "2026-01-01", live, (), METADATA if live else "")
+                replace(given, identifier=f"oai:county:{number}", datestamp="2026-01-01")
+                if given and live
+                else Received(f"oai:county:{number}", "2026-01-01", live, (), METADATA if live else "")
                 for number, live in records
             )
             part = Gathered(
@@ -224,6 +227,27 @@ def test_what_the_journal_says_of_a_part_is_counted(shown_on: tuple[Catalog, Pat
             [("1970-01-02", 1), ("1970-01-03", 1)],
             [("1970-01-04", 2)],
         ][number - 1]  # fmt: skip
+
+
+BARE = METADATA.replace("</oai_dc:dc>", "<a><b/></a></oai_dc:dc>")
+RIGHTS = '<r:rights xmlns:r="http://example.org/r"><c>x</c></r:rights>'
+
+
+def test_what_has_no_namespace_has_none_where_it_is_shown_on(place: tuple[Catalog, Path]) -> None:
+    """Though the envelope that it stands in has one by default, where that of its own server had none."""
+    catalog, path = place
+    show(path)
+    gather(catalog, "bare", [(5, "a", [(1, True)])], given=Received("", "", True, (), BARE, (RIGHTS,)))
+    form = replace(DC, prefix="bare")
+    records = Harvest(catalog, REPOSITORY, {"bare": form})
+    answer = respond(
+        [("verb", "ListRecords"), ("metadataPrefix", "bare")], records, repository=REPOSITORY,
+        now=datetime.fromtimestamp(10, UTC), key=bytes(32), page_size=100, token_ttl=600, formats={"bare": form},
+    )  # fmt: skip
+    root = etree.fromstring(answer)
+    assert [len(list(root.iter(name))) for name in ("a", "b", "c", "{*}a", "{*}b", "{*}c")] == [1] * 6
+    (day,) = days(records, "bare", 10)
+    assert by_hand(root) == {day[0]: day[1:]}
 
 
 def test_what_was_harvested_before_there_were_digests_is_in_receipts(tmp_path: Path) -> None:
