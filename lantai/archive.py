@@ -23,7 +23,7 @@ from . import config
 from . import ingest as ingesting
 from .access import Exposure
 from .audits import Audits
-from .catalog import Catalog, Selection
+from .catalog import Catalog, Listing
 from .copies import Copies, Replicated
 from .entries import Entries, person_of
 from .errors import UsageError
@@ -411,7 +411,7 @@ class Archive:
         if known is None and (not crosswalk or not exposures.has_answered()):
             self.entries.adopt(version, 0)  # nobody was given anything in another way
         elif known != version:
-            count = exposures.size(Selection(0, 2**62, ""), 2**61) or 0
+            count = exposures.size(Listing(""), 0, 2**62, 2**61) or 0
             ahead = _AHEAD + timedelta(seconds=count // _CAST_A_SECOND)
             self.entries.adopt(version, ceil((self._now() + ahead).timestamp()))
         while told := exposures.cast(_TOGETHER):

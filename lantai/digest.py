@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from lxml import etree
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -51,6 +53,14 @@ class Digests:
             if theirs is not None and theirs.lower() != value.lower():
                 found.append(Mismatch(algorithm, value, theirs))
         return tuple(found)
+
+
+def of_element(element: Any) -> str:
+    """SHA-256, in hexadecimal, by exclusive XML canonicalisation 1.0 without comments, so that it does not matter in
+    what document the element stands.
+    """
+    canonical: bytes = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    return hashlib.sha256(canonical).hexdigest()
 
 
 class Hasher:

@@ -30,7 +30,7 @@ from ..model import Agent, Decision, Entry, Event, FileId, Package, PackageId, P
 from . import exposures, journal, queries, resolve, search
 from . import tables as t
 from .database import Database, remove
-from .days import Day
+from .days import Day, Listing
 from .exposed import Exposures, Selection
 from .pen import Pen
 from .rows import (
@@ -72,6 +72,7 @@ __all__ = [
     "Found",
     "Held",
     "Listed",
+    "Listing",
     "PackageRow",
     "Passed",
     "RecordHit",

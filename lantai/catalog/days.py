@@ -11,22 +11,53 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from .pen import CHANGED, CHANGES, FORGET
+
 DAY = 86_400
 _ALL_DAYS = -1
-_CHANGES = "exposures"
-"""How often what is listed was changed: what was counted before such a change is not kept after it."""
 _EDGE = 10_000
 """Items of a part of a day that are counted at most."""
-_HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
-_OF_ALL = "exposures e WHERE e.since >= :first AND e.since < :end"
+BELIEVED = (
+    "((SELECT count(*) FROM remote_sources) < 2 OR NOT EXISTS"
+    " (SELECT 1 FROM remote_records o WHERE o.identifier = r.identifier AND o.prefix = r.prefix"
+    " AND (-o.hops, o.since, o.source) > (-r.hops, r.since, r.source)))"
+)
+"""Of a record that several servers have told of, what the one said that is nearest to where it is from; else what was
+told last. So what two archives show on of each other comes to rest.
+"""
+_HOLDS = "since < :at AND (until IS NULL OR until >= :at)"
+_OF_ALL = "SELECT e.since, e.until FROM exposures e WHERE e.since >= :first AND e.since < :end"
 _OF_SET = (
-    "exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
+    "SELECT e.since, e.until FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
     " WHERE s.spec = :spec AND s.since >= :first AND s.since < :end"
 )
-_COUNTED = (
-    f"SELECT e.since / {DAY} AS day, sum({_HOLDS}) AS count,"
-    " min(CASE WHEN e.since >= :at THEN e.since WHEN e.until >= :at THEN e.until END) AS until FROM "
+_WITH_OTHERS = (
+    f"{_OF_ALL} UNION ALL SELECT r.since, NULL FROM remote_records r"
+    f" WHERE r.prefix = :others AND r.since >= :first AND r.since < :end AND {BELIEVED}"
 )
+_COUNTED = (
+    f"SELECT since / {DAY} AS day, sum({_HOLDS}) AS count,"
+    " min(CASE WHEN since >= :at THEN since WHEN until >= :at THEN until END) AS until FROM ({}) GROUP BY 1 ORDER BY 1"
+)
+_SOME = f"SELECT count(*) FROM (SELECT 1 FROM ({{}}) WHERE {_HOLDS} LIMIT {_EDGE + 1})"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """spec: of a set, "": of all; kept: under which name counts, and roots in a format, are kept; others: the format in
+    which records of other archives are listed as well; None: they are not.
+    """
+
+    spec: str
+    kept: str = ""
+    others: str | None = None
+
+    @property
+    def rows(self) -> str:
+        """The statement that has them: since and until of each, from first up to end."""
+        if self.others is not None:
+            return _WITH_OTHERS
+        return _OF_SET if self.spec else _OF_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +80,44 @@ class Counted:
     was_known: bool
 
 
-def forget(connection: Connection, stamps: Iterable[int]) -> None:
-    """What is known of the days of these datestamps: what is listed of them was changed."""
+def forget(connection: Connection, stamps: Iterable[int], *, others: bool = False) -> None:
+    """What is known of the days of these datestamps: what is listed of them was changed. others: of records of other
+    archives alone.
+    """
     changed = {stamp // DAY for stamp in stamps}
     if not changed:
         return
-    connection.exec_driver_sql(
-        "INSERT INTO state (name, value) VALUES (?, '1') ON CONFLICT (name) DO UPDATE SET value = value + 1",
-        (_CHANGES,),
-    )
-    connection.exec_driver_sql(
-        "INSERT OR REPLACE INTO exposure_days (spec, prefix, day)"
-        f" SELECT spec, prefix, ? FROM exposure_days WHERE day = {_ALL_DAYS}",
-        [(day,) for day in changed],
-    )
+    connection.exec_driver_sql(CHANGED)
+    connection.exec_driver_sql(FORGET, [{"day": day, "others": others} for day in changed])
 
 
-def counted(connection: Connection, spec: str, prefix: str, at: int) -> Counted:
-    """Of the set of that spec ("": of all); with the roots in that format, where they are known."""
+def counted(connection: Connection, listing: Listing, at: int) -> Counted:
+    """With the roots, where they are known."""
     changes = _changes(connection)
     asked = "SELECT day, count, root, at, until FROM exposure_days WHERE spec = ? AND prefix = ? ORDER BY day"
-    rows = connection.exec_driver_sql(asked, (spec, prefix)).all()
+    rows = connection.exec_driver_sql(asked, (listing.spec, listing.kept)).all()
     if not rows:
-        found = _count(connection, spec, at, 0, 2**62)
+        found = _count(connection, listing, at, 0, 2**62)
         return Counted(found, found, changes, was_known=False)
     days, anew = list[Day](), list[Day]()
     for day, count, root, counted_at, until in rows[1:]:
         if count is not None and counted_at <= at and (until is None or at <= until):
             days.append(Day(day, count, root, until))
             continue
-        now = _count(connection, spec, at, day * DAY, (day + 1) * DAY) or (Day(day, 0, None, None),)
+        now = _count(connection, listing, at, day * DAY, (day + 1) * DAY) or (Day(day, 0, None, None),)
         days += now
         anew += now
     return Counted(tuple(days), tuple(anew), changes, was_known=True)
 
 
-def keep(connection: Connection, spec: str, prefix: str, at: int, found: Counted, days: Sequence[Day]) -> None:
+def keep(connection: Connection, listing: Listing, at: int, found: Counted, days: Sequence[Day]) -> None:
     """days as they were counted, unless what is listed was changed since."""
     if _changes(connection) != found.changes:
         return
-    rows: list[tuple[Any, ...]] = [(spec, prefix, one.day, one.count, one.root, at, one.until) for one in days]
+    spec, kept = listing.spec, listing.kept
+    rows: list[tuple[Any, ...]] = [(spec, kept, one.day, one.count, one.root, at, one.until) for one in days]
     if not found.was_known:
-        rows.append((spec, prefix, _ALL_DAYS, 0, None, at, None))
+        rows.append((spec, kept, _ALL_DAYS, 0, None, at, None))
     if rows:
         connection.exec_driver_sql(
             "INSERT OR REPLACE INTO exposure_days (spec, prefix, day, count, root, at, until)"
@@ -99,7 +126,7 @@ def keep(connection: Connection, spec: str, prefix: str, at: int, found: Counted
         )
 
 
-def within(connection: Connection, spec: str, at: int, days: Sequence[Day], first: int, last: int) -> int | None:
+def within(connection: Connection, listing: Listing, at: int, days: Sequence[Day], first: int, last: int) -> int | None:
     """How many have datestamps from first to last, both included. None: they begin or end within a day of very many."""
     begins, ends = -(-first // DAY), (last + 1) // DAY
     found = sum(one.count for one in days if begins <= one.day < ends)
@@ -107,21 +134,23 @@ def within(connection: Connection, spec: str, at: int, days: Sequence[Day], firs
     for start, end in edges:
         if start >= end or not any(one.count and start // DAY <= one.day < math.ceil(end / DAY) for one in days):
             continue
-        asked = f"SELECT count(*) FROM (SELECT 1 FROM {_OF_SET if spec else _OF_ALL} AND {_HOLDS} LIMIT {_EDGE + 1})"
-        values = {"spec": spec, "at": at, "first": start, "end": end}
-        count = int(connection.exec_driver_sql(asked, values).scalar_one())
+        values = _values(listing, at, start, end)
+        count = int(connection.exec_driver_sql(_SOME.format(listing.rows), values).scalar_one())
         if count > _EDGE:
             return None
         found += count
     return found
 
 
-def _count(connection: Connection, spec: str, at: int, first: int, end: int) -> tuple[Day, ...]:
-    asked = _COUNTED + (_OF_SET if spec else _OF_ALL) + " GROUP BY 1 ORDER BY 1"
-    values = {"spec": spec, "at": at, "first": first, "end": end}
-    return tuple(Day(day, count, None, until) for day, count, until in connection.exec_driver_sql(asked, values))
+def _count(connection: Connection, listing: Listing, at: int, first: int, end: int) -> tuple[Day, ...]:
+    rows = connection.exec_driver_sql(_COUNTED.format(listing.rows), _values(listing, at, first, end))
+    return tuple(Day(day, count, None, until) for day, count, until in rows)
+
+
+def _values(listing: Listing, at: int, first: int, end: int) -> dict[str, Any]:
+    return {"spec": listing.spec, "others": listing.others, "at": at, "first": first, "end": end}
 
 
 def _changes(connection: Connection) -> int:
-    found = connection.exec_driver_sql("SELECT value FROM state WHERE name = ?", (_CHANGES,)).scalar()
+    found = connection.exec_driver_sql("SELECT value FROM state WHERE name = ?", (CHANGES,)).scalar()
     return int(found) if found else 0

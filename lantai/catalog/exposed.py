@@ -20,7 +20,7 @@ from . import days, exposures, queries, shown
 from . import tables as t
 from .content import TYPE, nodes_left, with_above
 from .database import Database
-from .days import Counted, Day
+from .days import Counted, Day, Listing
 from .exposures import Applied
 from .rows import Exposed
 
@@ -61,10 +61,17 @@ _AT_ONCE, _PATIENCE, _BEHIND = 2, 5, 3600
 that process is waited for; then an answer may be older by the last.
 """
 _WAY = "renderings"
-_HOLDS_ANY = (
+_HELD = (
     "SELECT 1 FROM exposure_sets s CROSS JOIN exposures e ON e.record = s.record AND e.since = s.since"
-    f" WHERE s.spec = :spec AND {_HOLDS} LIMIT 1"
+    f" WHERE s.spec = {{}} AND {_HOLDS}"
 )
+_HOLDS_ANY = f"{_HELD.format(':spec')} LIMIT 1"
+_SETS = (
+    "WITH RECURSIVE every (spec) AS (SELECT min(spec) FROM exposure_sets UNION ALL"
+    " SELECT (SELECT min(spec) FROM exposure_sets WHERE spec > every.spec) FROM every WHERE spec IS NOT NULL)"
+    f" SELECT count(*) FROM every WHERE spec <> :type AND EXISTS ({_HELD.format('every.spec')})"
+)
+"""From one set to the next: what is in them is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,24 +200,24 @@ class Exposures:
         asked = f"SELECT e.record, e.since, e.live, r.digest FROM {_OF_SET if part.spec else _ALL}"
         return self._database.rows(asked, _values(part, at, after, limit) | {"kept": kept})
 
-    def size(self, part: Selection, at: int) -> int | None:
-        """How many there are. None: that would cost as much as the list."""
+    def size(self, listing: Listing, first: int, last: int, at: int) -> int | None:
+        """How many have datestamps from first to last, both included. None: that would cost as much as the list."""
         with self._database.reading() as connection:
-            found = days.counted(connection, part.spec, "", at)
-            size = days.within(connection, part.spec, at, found.days, part.first, part.last)
+            found = days.counted(connection, listing, at)
+            size = days.within(connection, listing, at, found.days, first, last)
         if found.anew or not found.was_known:
-            self.keep(part.spec, "", at, found, found.anew)
+            self.keep(listing, at, found, found.anew)
         return size
 
-    def counted(self, spec: str, kept: str, at: int) -> Counted:
+    def counted(self, listing: Listing, at: int) -> Counted:
         """See days.counted."""
         with self._database.reading() as connection:
-            return days.counted(connection, spec, kept, at)
+            return days.counted(connection, listing, at)
 
-    def keep(self, spec: str, kept: str, at: int, found: Counted, told: Sequence[Day]) -> None:
+    def keep(self, listing: Listing, at: int, found: Counted, told: Sequence[Day]) -> None:
         """See days.keep; where another process writes just now, it is not kept."""
         with suppress(StoreUnavailable), self._database.writing(wait=_SOON, durable=False) as connection:
-            days.keep(connection, spec, kept, at, found, told)
+            days.keep(connection, listing, at, found, told)
 
     def crosswalk(self) -> str | None:
         """The version that was adopted last; None: none was."""
@@ -261,6 +268,11 @@ class Exposures:
         """
         with self._database.reading() as connection:
             return _sets(connection, at, after, limit)
+
+    def sets_held(self, at: int) -> int:
+        """How many those are."""
+        with self._database.reading() as connection:
+            return 1 + int(connection.exec_driver_sql(_SETS, {"type": TYPE, "at": at}).scalar_one())
 
 
 def _sets(connection: Connection, at: int, after: str, limit: int) -> list[tuple[str, str | None]]:

@@ -31,7 +31,7 @@ from ..access import timeline as over_time
 from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
-from .pen import ADOPT, ALL_GATHERED, APPLY, CAST_ANEW, GATHER, GATHERED, NAMED, NAMED_ANEW, TOUCH, Pen
+from .pen import ADOPT, APPLY, CAST_ANEW, NAMED, NAMED_ANEW, TOUCH, Pen, gathered
 from .rows import CHECK_LEVELS, Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
@@ -87,9 +87,8 @@ def apply(pen: Pen, segment: Sequence[Entry], *, writer: str, number: int, seal:
                     pen.then(CAST_ANEW, last="")
             for name, at in entry.state.get("gathered", {}).items():
                 source, _slash, number = name.rpartition("/")
-                told = {"source": source, "number": int(number or 0), "at": at}
-                pen.then(GATHER, **told, entered=True)
-                pen.then(GATHERED, **told) if source else pen.then(ALL_GATHERED, at=at)
+                for sql, values in gathered(source, int(number or 0), at, entered=True):
+                    pen.then(sql, **values)
         elif entry.kind == "check":
             told = {name: entry.state[name] for name in ("store", "level", "valid")}
             software = entry.state.get("software", "")

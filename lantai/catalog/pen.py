@@ -48,6 +48,36 @@ GATHER = (
 GATHERED = "UPDATE remote_records SET since = :at WHERE source = :source AND part = :number AND since < :at"
 ALL_GATHERED = "UPDATE remote_records SET since = :at WHERE since < :at"
 """What follows from that for the datestamps of records."""
+CHANGES = "exposures"
+"""In state: how often what is listed was changed. What was counted before such a change is not kept after it."""
+CHANGED = (
+    f"INSERT INTO state (name, value) VALUES ('{CHANGES}', '1') ON CONFLICT (name) DO UPDATE SET value = value + 1"
+)
+_FORGET = "INSERT OR REPLACE INTO exposure_days (spec, prefix, day) SELECT d.spec, d.prefix, "
+FORGET = _FORGET + ":day FROM exposure_days d WHERE d.day = -1 AND NOT (:others AND (d.spec <> '' OR d.prefix = ''))"
+"""What is known of a day is known no more; others: of lists that show on what was harvested."""
+FORGET_GATHERED = (
+    f"{_FORGET} changed.day FROM exposure_days d JOIN (SELECT DISTINCT o.since / 86400 AS day FROM remote_records r"
+    " JOIN remote_records o ON o.identifier = r.identifier AND o.prefix = r.prefix"
+    " WHERE r.source = :source AND r.part = :number AND r.since < :at UNION SELECT :at / 86400) changed"
+    " WHERE d.day = -1 AND d.spec = '' AND d.prefix <> ''"
+)
+FORGET_ALL_GATHERED = (
+    "DELETE FROM exposure_days WHERE spec = '' AND prefix <> ''"
+    " AND EXISTS (SELECT 1 FROM remote_records WHERE since < :at)"
+)
+"""And what for what was counted of them, before it is so."""
+
+
+def gathered(source: str, number: int, at: int, *, entered: bool) -> list[tuple[str, dict[str, Any]]]:
+    """Statements, with their values, in their order: that nothing of a part has a datestamp before that; of source "",
+    nothing that was harvested. entered: the journal says so.
+    """
+    part = {"source": source, "number": number, "at": at}
+    told: list[tuple[str, dict[str, Any]]] = [(GATHER, {**part, "entered": entered}), (CHANGED, {})]
+    if source:
+        return [*told, (FORGET_GATHERED, part), (GATHERED, part)]
+    return [*told, (FORGET_ALL_GATHERED, {"at": at}), (ALL_GATHERED, {"at": at})]
 
 
 class _Insert(NamedTuple):

@@ -14,10 +14,11 @@ from typing import Any
 from lxml import etree
 from sqlalchemy import Connection, select
 
+from ..digest import of_element
 from ..model import Gathered
-from . import exposures
+from . import days, exposures
 from . import tables as t
-from .pen import ALL_GATHERED, GATHER, GATHERED
+from .pen import gathered
 from .tokens import joined
 
 _PAGE = 500
@@ -39,11 +40,13 @@ _ENDED = (
 )
 _RECORD = (
     "INSERT INTO remote_records"
-    " (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part, namespace, since, hops) VALUES"
-    " (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part, :namespace, :since,"
-    " :hops) ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp,"
+    " (source, prefix, identifier, datestamp, live, sets, title, metadata, about, part, namespace, digest, since,"
+    " hops) VALUES"
+    " (:source, :prefix, :identifier, :datestamp, :live, :sets, :title, :metadata, :about, :part, :namespace, :digest,"
+    " :since, :hops) ON CONFLICT (source, prefix, identifier) DO UPDATE SET datestamp = excluded.datestamp,"
     " live = excluded.live, sets = excluded.sets, title = excluded.title, metadata = excluded.metadata,"
-    " about = excluded.about, namespace = excluded.namespace, hops = min(hops, excluded.hops),"
+    " about = excluded.about, namespace = excluded.namespace, digest = excluded.digest,"
+    " hops = min(hops, excluded.hops),"
     " part = CASE WHEN live OR excluded.live THEN excluded.part ELSE part END,"
     " since = CASE WHEN live OR excluded.live THEN excluded.since ELSE since END RETURNING key"
 )
@@ -58,7 +61,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\s<>\"{}|\\^`\[\]#%]|%[0
 
 
 _GONE = (
-    "UPDATE remote_records SET live = 0, title = '', metadata = '', about = '', namespace = '',"
+    "UPDATE remote_records SET live = 0, title = '', metadata = '', about = '', namespace = '', digest = '',"
     " datestamp = :datestamp, part = :part, since = :since WHERE source = :source AND identifier = :identifier"
     " AND prefix <> :prefix AND live AND datestamp <= :datestamp RETURNING key"
 )
@@ -81,13 +84,16 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
     connection.exec_driver_sql(_SOURCE, _of(_SOURCE, values))
     connection.exec_driver_sql(_PART, _of(_PART, values))
     since = _since(connection, part)
+    shown_on = is_shown_on(connection)
+    names = [record.identifier for record in part.records] if shown_on else []
+    before = _stamps(connection, names)
     for record in part.records:
         title, body = said(record.metadata) if record.live else ("", ())
         told = {
             "source": part.source, "prefix": part.asked.prefix, "identifier": record.identifier,
             "datestamp": record.datestamp, "live": record.live, "sets": json.dumps(record.sets), "title": title,
             "metadata": record.metadata, "about": json.dumps(record.about, ensure_ascii=False) if record.about
-            else "", "part": part.number, "namespace": _namespace(record.metadata) if record.live else "",
+            else "", "part": part.number, **_element(record.metadata),
             "hops": _hops(record.about) if record.live else _UNTOLD,
             "since": since if _IDENTIFIER.fullmatch(record.identifier) else None,
         }  # fmt: skip
@@ -96,9 +102,20 @@ def apply(connection: Connection, part: Gathered, seal: str) -> None:
         connection.exec_driver_sql("DELETE FROM remote_words WHERE rowid = ?", [(one,) for one in (key, *gone)])
         if record.live:
             _index(connection, key, title, body)
+    if shown_on:
+        days.forget(connection, before | _stamps(connection, names), others=True)
     if part.asked.until is None:  # else it was a look at some days once more
         going = _ENDED if part.token is None else _GOES_ON
         connection.exec_driver_sql(going, _of(going, values))
+
+
+def _stamps(connection: Connection, identifiers: Sequence[str]) -> set[int]:
+    """Datestamps of these records, whoever told of them, in every format."""
+    asked = (
+        "SELECT DISTINCT since FROM remote_records WHERE identifier IN (SELECT value FROM json_each(?))"
+        " AND since IS NOT NULL"
+    )
+    return set(connection.exec_driver_sql(asked, (json.dumps(identifiers),)).scalars())
 
 
 def _since(connection: Connection, part: Gathered) -> int:
@@ -120,11 +137,8 @@ def _since(connection: Connection, part: Gathered) -> int:
 
 def _note(connection: Connection, source: str, number: int, at: int) -> None:
     """That what a part told has no datestamp before that, which the journal is to be told."""
-    connection.exec_driver_sql(GATHER, {"source": source, "number": number, "at": at, "entered": False})
-    if source:
-        connection.exec_driver_sql(GATHERED, {"source": source, "number": number, "at": at})
-    else:
-        connection.exec_driver_sql(ALL_GATHERED, {"at": at})
+    for sql, values in gathered(source, number, at, entered=False):
+        connection.exec_driver_sql(sql, values)
 
 
 def show_on(connection: Connection, *, is_shown: bool) -> None:
@@ -165,9 +179,12 @@ def _hops(about: Sequence[str]) -> int:
     return sum(1 for root in told for _one in root.iter(f"{_PROVENANCE}originDescription"))
 
 
-def _namespace(metadata: str) -> str:
-    root = _parsed(metadata)
-    return "" if root is None else etree.QName(root).namespace or ""
+def _element(metadata: str) -> dict[str, str]:
+    """Its namespace, and the digest of it that receipts have."""
+    root = _parsed(metadata) if metadata else None
+    if root is None:
+        return {"namespace": "", "digest": ""}
+    return {"namespace": etree.QName(root).namespace or "", "digest": of_element(root)}
 
 
 def _parsed(element: str) -> Any:

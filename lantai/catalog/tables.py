@@ -34,7 +34,7 @@ from ..model import LEVELS
 
 metadata = MetaData()
 
-SCHEMA = "0013"
+SCHEMA = "0014"
 """The newest revision in migrations/versions."""
 
 SEARCH_TABLES = ("record_words", "file_words", "remote_words")
@@ -371,7 +371,8 @@ renderings = Table(
 )
 
 # How many exposures have their datestamps on a day in UTC, of a set ("": of all), and what receipts say of them in a
-# format ("": nothing), in answers from at up to until. day -1: all days of that set and format are here. count null: it
+# format ("": nothing), in answers from at up to until; of all in a format, where what was harvested is shown on, it is
+# among them. day -1: all days of that set and format are here. count null: it
 # has to be counted anew.
 exposure_days = Table(
     "exposure_days",
@@ -498,9 +499,10 @@ gathered = Table(
     sqlite_with_rowid=False,
 )
 
-# sets, about: lists in JSON; metadata: XML, "" if it is deleted; namespace: of its element; part: the one that told it
-# last, but for a deletion that was known; since: its datestamp where it is shown on, null: its identifier cannot be;
-# hops: through how many archives it came to that server, by its provenance, at least.
+# sets, about: lists in JSON; metadata: XML, "" if it is deleted; namespace, digest: of its element, the latter as
+# receipts have it; part: the one that told it last, but for a deletion that was known; since: its datestamp where it is
+# shown on, null: its identifier cannot be; hops: through how many archives it came to that server, by its provenance,
+# at least.
 remote_records = Table(
     "remote_records",
     metadata,
@@ -518,6 +520,7 @@ remote_records = Table(
     Column("namespace", Text, nullable=False, server_default=""),
     Column("since", Key),
     Column("hops", Integer, nullable=False, server_default="0"),
+    Column("digest", Text, nullable=False, server_default=""),
     UniqueConstraint("source", "prefix", "identifier"),
     Index("remote_records_identifier", "identifier", "prefix", "since", "source"),
     Index("remote_records_part", "source", "part"),

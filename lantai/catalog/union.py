@@ -14,6 +14,7 @@ from ..model import Received, Scope
 from . import remote
 from . import tables as t
 from .database import Database
+from .days import BELIEVED
 from .rows import Listed, Passed, RemoteHit, Source
 from .search import match, snippet
 from .tokens import phrases
@@ -21,19 +22,13 @@ from .tokens import phrases
 _PAGE = 500
 _COLUMNS = "identifier, datestamp, live, sets, metadata, about"
 _PASSED = "r.identifier, r.prefix, r.since, r.live, r.namespace, r.datestamp, p.url, p.answered"
-_FROM = (
-    " FROM remote_records r JOIN remote_parts p ON p.source = r.source AND p.number = r.part WHERE {} AND NOT EXISTS"
-    " (SELECT 1 FROM remote_records o WHERE o.identifier = r.identifier AND o.prefix = r.prefix"
-    " AND (-o.hops, o.since, o.source) > (-r.hops, r.since, r.source))"
-)
-"""Of a record that several servers have told of, what the one said that is nearest to where it is from; else what was
-told last. So what two archives show on of each other comes to rest.
-"""
+_FROM = " FROM remote_records r JOIN remote_parts p ON p.source = r.source AND p.number = r.part"
 _LISTED = (
-    _FROM.format("r.prefix = :prefix AND (r.since, r.identifier) > (:since, :identifier) AND r.since <= :last")
-    + " ORDER BY r.since, r.identifier LIMIT :limit"
+    " WHERE r.prefix = :prefix AND (r.since, r.identifier) > (:since, :identifier) AND r.since <= :last"
+    f" AND {BELIEVED} ORDER BY r.since, r.identifier LIMIT :limit"
 )
-_OF_ONE = _FROM.format("r.identifier = :identifier AND r.since IS NOT NULL")
+_LEAVES = f"SELECT r.since, r.identifier, r.live, r.namespace, r.digest FROM remote_records r{_LISTED}"
+_OF_ONE = f"{_FROM} WHERE r.identifier = :identifier AND r.since IS NOT NULL AND {BELIEVED}"
 _NOTHING = "'' AS metadata, '' AS about"
 _MANY = 8 << 20
 """Characters after which a page ends."""
@@ -124,17 +119,22 @@ class Remote:
         (datestamp, identifier), beyond after: at most limit, and fewer where much is given of them, but one at least;
         and whether there are more. described: with metadata and about.
         """
-        since, identifier = max(after, (first, ""))
-        values = {"prefix": prefix, "since": since, "identifier": identifier, "last": last, "limit": limit + 1}
+        values = _values(prefix, first, last, after, limit + 1)
         found: list[Passed] = []
         octets = 0
         with self._database.reading() as connection:
-            for row in connection.exec_driver_sql(_columns(described=described) + _LISTED, values):
+            for row in connection.exec_driver_sql(_columns(described=described) + _FROM + _LISTED, values):
                 if len(found) == limit or octets >= _MANY:
                     return found, True
                 found.append(_passed(row))
                 octets += len(row.metadata) + len(row.about)
         return found, False
+
+    def leaves(
+        self, prefix: str, first: int, last: int, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str, bool, str, str]]:  # fmt: skip
+        """Of the same: (datestamp, identifier, whether it is live, namespace, digest of its metadata)."""
+        return self._database.rows(_LEAVES, _values(prefix, first, last, after, limit))
 
     def passed_of(self, identifier: str) -> list[Passed]:
         """In every format that it is held in; []: it was never harvested."""
@@ -167,6 +167,11 @@ class Remote:
         """Datestamps of parts that cannot be derived, and that the journal was not told of yet."""
         with self._database.reading() as connection:
             return remote.noted(connection, limit, left=True)
+
+
+def _values(prefix: str, first: int, last: int, after: tuple[int, str], limit: int) -> dict[str, Any]:
+    since, identifier = max(after, (first, ""))
+    return {"prefix": prefix, "since": since, "identifier": identifier, "last": last, "limit": limit}
 
 
 def _columns(*, described: bool) -> str:

@@ -127,6 +127,10 @@ class Records(Protocol):
         """Those that hold anything at that time, by spec, from beyond after on."""
         ...
 
+    def sets_held(self, at: int) -> int:
+        """How many those are."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Brand:

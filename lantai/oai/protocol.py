@@ -237,8 +237,11 @@ def _list_sets(asked: _Asked) -> _Xml:
         )
         for one in page
     )
-    onward = replace(here, last=(0, page[-1].spec), cursor=here.cursor + len(page))
-    return _fill("<ListSets>\n%s%s</ListSets>\n", rows, _resumption(asked, here, onward if more else None))
+    onward = None
+    if more:
+        size = here.size if here.cursor else asked.records.sets_held(asked.at)
+        onward = replace(here, last=(0, page[-1].spec), cursor=here.cursor + len(page), size=size)
+    return _fill("<ListSets>\n%s%s</ListSets>\n", rows, _resumption(asked, here, onward))
 
 
 _SET_DESCRIPTION = """\

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lxml import etree
@@ -21,6 +22,17 @@ _PROVENANCE = (
 )
 
 
+_START = re.compile(r"<[^\s/>]+")
+_BARE = re.compile(r"<[^\s/>:!?]+[\s/>]")
+
+
+def kept_apart(element: str) -> str:
+    """The same where another namespace is the default: what has none in it keeps none. element: as lxml writes it."""
+    if ' xmlns="' in element.partition(">")[0] or not _BARE.search(element):
+        return element
+    return _START.sub(r'\g<0> xmlns=""', element, count=1)
+
+
 def abouts(origin: Origin) -> list[str]:
     """Elements, each for an <about> of its own: its provenance, within which stands the one that it came with, if it
     did; then all else that it came with and that can stand in an answer.
@@ -30,9 +42,9 @@ def abouts(origin: Origin) -> list[str]:
         element = etree.fromstring(one.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
         earlier = element.find(f"{{{_NAMESPACE}}}originDescription")
         if not before and element.tag == f"{{{_NAMESPACE}}}provenance" and earlier is not None:
-            before = _text(earlier)
+            before = kept_apart(_text(earlier))
         elif etree.QName(element).namespace not in (None, _OAI):  # OAI-PMH.xsd: aboutType
-            others.append(one)
+            others.append(kept_apart(one))
     own = _PROVENANCE % (
         attribute(origin.harvested), text(origin.base_url), text(origin.identifier), text(origin.datestamp),
         text(origin.namespace), before,

@@ -80,7 +80,7 @@ def application(
     provider = _Provider(answer, attest, limit, pages)
     routes = [
         Route(PATH, provider.request, methods=["GET", "POST"]),
-        Route(f"{PATH}/receipt", _no_receipt if repository.union else provider.receipt, methods=["GET"]),
+        Route(f"{PATH}/receipt", provider.receipt, methods=["GET"]),
     ]
     if figures:
         port, told = figures
@@ -245,10 +245,6 @@ async def _encoded(request: Request) -> bytes:
     except ClientDisconnect:
         raise _Refused(400, "The request did not come.") from None
     return query + b"&" + body if query else bytes(body)
-
-
-async def _no_receipt(_request: Request) -> Response:
-    return _plain("There are no receipts where records of other archives are shown on.", 404)
 
 
 def _later(why: str, seconds: int) -> Response:

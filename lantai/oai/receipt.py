@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from lxml import etree
 
+from ..digest import of_element
 from . import Records
 from .arguments import is_set, second
 
@@ -19,18 +20,17 @@ from .arguments import is_set, second
 def leaf(identifier: str, datestamp: str, *, live: bool, metadata: str) -> bytes:
     """The hash of an item. datestamp: as its header has it; metadata: its digest (see digest), "" if it is deleted."""
     told = [identifier, datestamp, "live" if live else "deleted", metadata]
-    line = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    line = _LINE(told).encode()
     return hashlib.sha256(b"\x00" + line).digest()
 
 
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def digest(metadata: str) -> str:
-    """SHA-256, in hexadecimal, by exclusive XML canonicalisation 1.0 without comments. metadata: the element that is
-    in <metadata>, such as oai_dc:dc, with the namespaces it needs. So it does not matter in what envelope it came.
-    """
+    """Of the element that is in <metadata>, such as oai_dc:dc, with the namespaces it needs (see of_element)."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    element = etree.fromstring(metadata.encode(), parser)
-    canonical: bytes = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
-    return hashlib.sha256(canonical).hexdigest()
+    return of_element(etree.fromstring(metadata.encode(), parser))
 
 
 class Root:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import takewhile
 
-from ..catalog import Catalog, Day, Exposed, Passed, Selection
+from ..catalog import Catalog, Day, Exposed, Listing, Passed, Selection
 from ..catalog.days import DAY
 from ..model import Record, RecordId
 from . import Item, NotYet, Origin, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 from .protocol import record
+from .provenance import kept_apart
 from .receipt import Root, digest, leaf
 from .sets import named
 
@@ -76,14 +78,14 @@ class Harvest:
         soon = Selection(max(part.first, at), min(part.last, at + _SHORTLY), part.spec)
         if self._exposures.coming(soon, after):
             return True
-        if self._is_alone(wanted):
+        if self._is_alone(wanted.spec):
             return False
         found, _more = self._others.passed(wanted.prefix, soon.first, soon.last, after, 1, described=False)
         return bool(found)
 
-    def _is_alone(self, wanted: Wanted) -> bool:
+    def _is_alone(self, spec: str | None) -> bool:
         """The list has no records of other archives, which are in no set."""
-        return not self._repository.union or wanted.spec is not None
+        return not self._repository.union or bool(spec)
 
     def _page(
         self, wanted: Wanted, at: int, after: tuple[int, str], limit: int, prefix: str | None,
@@ -95,7 +97,7 @@ class Harvest:
             item = self._item(one, form)
             return row(item), digest(item.metadata) if item.metadata else ""
 
-        part, alone = _part(wanted), self._is_alone(wanted)
+        part, alone = _part(wanted), self._is_alone(wanted.spec)
         if alone and (given := self._exposures.given(part, at=at, after=after, limit=limit, kept=self._kept(prefix))):
             return Page(given.body, given.count, given.last, given.more)
         files = form is not None and form.files
@@ -126,12 +128,21 @@ class Harvest:
         }  # fmt: skip
 
     def size(self, wanted: Wanted, at: int) -> int | None:
-        """Nobody counts what others have shown."""
-        return None if self._repository.union else self._exposures.size(_part(wanted), at)
+        part, listing = _part(wanted), Listing(wanted.spec or "")
+        if not self._is_alone(wanted.spec):
+            listing = self._listing(wanted.prefix, "")
+        return self._exposures.size(listing, part.first, part.last, at)
+
+    def _listing(self, prefix: str, spec: str) -> Listing:
+        """In a format: its records have roots, and others' are among them."""
+        return Listing(spec, self._kept(prefix), None if self._is_alone(spec) else prefix)
 
     def sets(self, at: int, after: str, limit: int) -> Sequence[Set]:
         titles = dict(self._exposures.sets(at, after, limit))
         return [named(spec, self._path(spec, at, titles), self._repository.language) for spec in list(titles)]
+
+    def sets_held(self, at: int) -> int:
+        return self._exposures.sets_held(at)
 
     def _path(self, spec: str, at: int, titles: dict[str, str | None]) -> Sequence[str]:
         """What a set and those above it are called: by their titles where those are told, else as in the setSpec.
@@ -145,7 +156,8 @@ class Harvest:
         return [titles[":".join(parts[:end])] or parts[end - 1] for end in range(2, len(parts) + 1)]
 
     def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
-        found = self._exposures.counted(spec, self._kept(prefix), at)
+        listing = self._listing(prefix, spec)
+        found = self._exposures.counted(listing, at)
         known, last = {one.day: one for one in found.days}, _ALWAYS if last >= at else last
         told, left = list[tuple[int, int, str]](), [_MADE_AT_ONCE]
         try:
@@ -164,21 +176,38 @@ class Harvest:
         finally:
             kept = set(found.days) - set(found.anew) if found.was_known else set()
             if anew := set(known.values()) - kept:
-                self._exposures.keep(spec, self._kept(prefix), at, found, sorted(anew, key=lambda one: one.day))
+                self._exposures.keep(listing, at, found, sorted(anew, key=lambda one: one.day))
         return told
 
     def _root(self, prefix: str, part: Selection, at: int, left: list[int]) -> Root:
         """left: of how many records more what is given may be made for it."""
-        root, after = Root(), (-1, "")
+        every = [self._own(prefix, part, at, left)]
+        if not self._is_alone(part.spec):
+            every.append(self._foreign(prefix, part, at))
+        root = Root()
+        for since, identifier, live, told in heapq.merge(*every):
+            root.add(leaf(identifier, _stamp(since), live=live, metadata=told if live else ""))
+        return root
+
+    def _foreign(self, prefix: str, part: Selection, at: int) -> Iterator[tuple[int, str, bool, str]]:
+        """See _own; of records of other archives."""
+        after, namespace = (-1, ""), self._formats[prefix].namespace
+        while rows := self._others.leaves(prefix, part.first, min(part.last, at - 1), after, _ROWS):
+            for since, identifier, live, its, told in rows:
+                yield since, identifier, bool(live) and its == namespace, told
+            after = rows[-1][:2]
+
+    def _own(
+        self, prefix: str, part: Selection, at: int, left: list[int]
+    ) -> Iterator[tuple[int, str, bool, str]]:  # fmt: skip
+        """Datestamp, identifier, whether it is live, digest of its metadata if it is: in that order."""
+        after = (-1, "")
         while rows := self._exposures.digests(part, at=at, after=after, limit=_ROWS, kept=self._kept(prefix)):
             lacking = [row[0] for row in rows if row[2] and row[3] is None]
             made = self._made(prefix, part, at, after, rows[-1][:2], left) if lacking else {}
             for id, since, live, known in rows:
-                told = (known or made.get(id, "")) if live else ""
-                stamp = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                root.add(leaf(self._repository.identifier(RecordId(id)), stamp, live=bool(live), metadata=told))
+                yield since, self._repository.identifier(RecordId(id)), bool(live), known or made.get(id, "")
             after = (rows[-1][1], rows[-1][0])
-        return root
 
     def _made(
         self, prefix: str, part: Selection, at: int, after: tuple[int, str], until: tuple[str, int], left: list[int]
@@ -248,7 +277,12 @@ def _passed_on(one: Passed, form: Format) -> Item:
     """What is live and is none of the format, though it says so, cannot be given in an answer: it is as deleted."""
     origin = Origin(one.identifier, one.datestamp, one.url, one.answered, one.namespace, one.about)
     live = one.live and one.namespace == form.namespace
-    return Item(RecordId(one.identifier), one.since, live, (), one.metadata if live else "", origin)
+    return Item(RecordId(one.identifier), one.since, live, (), kept_apart(one.metadata) if live else "", origin)
+
+
+@lru_cache(256)
+def _stamp(since: int) -> str:
+    return datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _part(wanted: Wanted) -> Selection:

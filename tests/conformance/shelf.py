@@ -54,6 +54,9 @@ class Shelf:
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self.wanted(wanted, at))
 
+    def sets_held(self, at: int) -> int:
+        return len(self.sets(at, "", 10_000))
+
     def days(self, prefix: str, spec: str, at: int, last: int) -> Sequence[tuple[int, int, str]]:
         raise NotImplementedError
 

@@ -307,6 +307,8 @@ class History:
         archive = self.archive
         specs = {spec for row in whole.values() for spec in row.look.sets}
         root = archive.ask(1000, verb="ListSets")
+        sizes = [one.get("completeListSize") for one in archive.ask(1, verb="ListSets").iter(f"{OAI}resumptionToken")]
+        assert sizes in ([], [str(len(root.findall(f".//{OAI}set")))])
         names = {one.findtext(f"{OAI}setSpec"): one.findtext(f"{OAI}setName") for one in root.iter(f"{OAI}set")}
         assert names.keys() == {*specs, "type"} - {"fonds", "level"}
         for spec in self.chance.sample(sorted(specs), min(2, len(specs))):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -177,23 +177,23 @@ def test_what_other_processes_finished_counts_and_what_one_of_them_reads_is_drop
 ) -> None:
     """The first package is never read to its end; once another is, this process is told to stop."""
     known, parent = len(checks(lantai)), os.getpid()
-    digest, answer = auditing._digest, workers._Teller.answer
+    contents, answer = auditing._contents, workers._Teller.answer
     answered = tmp_path / "answered"
 
-    def endless(head: Any, key: str) -> tuple[int, str]:
+    def endless(head: Any, lines: Any) -> Iterator[Any]:
         if os.getpid() != parent and head.package == ids[0]:
             while not answered.exists():
                 time.sleep(0.001)
             os.kill(parent, signal.SIGINT)
             time.sleep(600)
-        return digest(head, key)
+        return contents(head, lines)
 
     def noted(teller: Any, number: int, said: object) -> None:
         answer(teller, number, said)
         answered.touch()
 
     monkeypatch.setattr(workers, "PROCESSES", 2)
-    with mock.patch.object(auditing, "_digest", endless), mock.patch.object(workers._Teller, "answer", noted):
+    with mock.patch.object(auditing, "_contents", endless), mock.patch.object(workers._Teller, "answer", noted):
         assert lantai("audit", "--all").code == 130
     entered = [one["subject"]["id"] for one in checks(lantai)[known:]]
     assert entered

@@ -81,6 +81,7 @@ def test_what_was_never_open_is_as_if_it_were_not_there(lantai: Lantai, keep: Ke
     with Catalog.open(f"sqlite:///{lantai.folder / 'catalog.db'}") as catalog:
         assert catalog.exposures.sets(LATER, "", 10) == [("level:file", None), ("type", None)]
         assert catalog.exposures.sets(1, "", 10) == [("type", None)]
+        assert [catalog.exposures.sets_held(at) for at in (1, LATER)] == [1, 2]
 
 
 def test_what_is_open_by_description_is_seen(lantai: Lantai, keep: Keep) -> None:
@@ -387,6 +388,7 @@ def test_the_journal_is_told_of_sets_that_an_older_catalogue_alone_knows(lantai:
     with sqlite3.connect(lantai.folder / "catalog.db") as db:
         db.execute("ALTER TABLE applied DROP COLUMN sets")
         db.execute("DROP TABLE nodes")
+        db.execute("ALTER TABLE remote_records DROP COLUMN digest")
         db.execute("UPDATE alembic_version SET version_num = '0010'")
     decided(lantai, records["甲"], "closed")
     assert header(lantai, records["乙"]) == gone
@@ -435,6 +437,7 @@ def test_sets_are_named_and_described_in_the_language_of_the_archive(lantai: Lan
         records, found, after = Harvest(archive.catalog, here), list[Set](), ""
         while page := records.sets(LATER, after, size):
             found, after = [*found, *page], page[-1].spec
+        assert records.sets_held(LATER) == len(found)
     names = {one.spec: one.name for one in found}
     assert names["fonds:Z109:A:B:C"] == "底层"
     assert (names["level:item"], names["level:fonds"], names["type:image"]) == ("件", "全宗", "图像")

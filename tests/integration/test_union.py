@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -25,6 +24,7 @@ from lantai.storage.remote import source_of
 from tests.integration.command import Lantai
 from tests.integration.county import County, Item, answering, listed
 from tests.integration.harvested import running
+from tests.integration.test_adoption import by_hand, told
 from tests.integration.test_harvest import archive, harvested
 from tests.integration.test_harvesters import title_of
 from tests.unit.test_oai_protocol import ENVELOPE
@@ -142,12 +142,6 @@ def test_what_a_county_shows_is_shown_on_and_followed(tmp_path: Path) -> None:
             assert [one.get("code") for one in error.iter(f"{OAI}error")] == [code]
         absent = judged(here, verb="GetRecord", metadataPrefix="oai_dc", identifier="oai:county.example.org:x")
         assert [one.get("code") for one in absent.iter(f"{OAI}error")] == ["idDoesNotExist"]
-        assert {"completeListSize"} & set(
-            judged(here, verb="ListRecords", metadataPrefix="oai_dc")[-1][-1].attrib
-        ) == set()
-        with pytest.raises(HTTPError) as refused:
-            urlopen(f"{here}/receipt?metadataPrefix=oai_dc")
-        assert refused.value.code == 404
         assert city("harvest", there, "--verify").code == 0
         # Across changes, from the moment of the last harvest on.
         assert county("withdraw", ids[0], "--reason", "x").code == 0
@@ -171,6 +165,59 @@ def test_what_a_county_shows_is_shown_on_and_followed(tmp_path: Path) -> None:
         assert {name: one.stamp for name, one in harvest(of_city["url"]).items()} == {
             name: one.stamp for name, one in before[0].items()
         }
+
+
+def test_a_third_archive_verifies_what_is_shown_on(tmp_path: Path) -> None:
+    county, ids = archive(tmp_path, "county", ["甲 & <乙>", "乙", "丙"])
+    city, _own = archive(tmp_path, "city", ["市", "区"])
+    province, _none = archive(tmp_path, "province", [])
+    small = {**SHOWN, "LANTAI_OAI__PAGE_SIZE": "2"}
+    with running(county) as (_county, of_county), running(city, **small) as (_city, of_city):
+        here, there = of_city["url"], of_county["url"]
+        settle()
+        harvested(city, there)
+        settle()
+        for change in (None, ("withdraw", ids[0]), ("update", ids[1], "--title", "新题名")):
+            if change:
+                assert county(*change, "--reason", "x").code == 0
+                settle()
+                harvested(city, there)
+                settle()
+            done = harvested(province, here, "--verify")
+            assert (done["verified"], done["rounds"], done["held"]) == (True, 0, 4 if change else 5)
+            root = judged(here, verb="ListRecords", metadataPrefix="oai_dc")
+            (one,) = root.iter(f"{OAI}resumptionToken")
+            assert (one.get("completeListSize"), one.get("cursor")) == ("5", "0")
+            receipt = told_by(here)
+            assert receipt["completeListSize"] == 5
+            assert told(receipt) == by_hand(whole(here))
+            assert told(told_by(here, until="2001-01-01")) == {}
+            assert told_by(here, set="level:file")["completeListSize"] == 2
+        # What is not there is missed, and named.
+        with sqlite3.connect(city.folder / "catalog.db") as catalog:
+            catalog.execute("UPDATE remote_records SET digest = 'x' WHERE live")
+            catalog.execute("DELETE FROM exposure_days")
+        catalog.close()
+        assert province("harvest", here, "--verify").code == 1
+
+
+def whole(url: str) -> Any:
+    """Every record, in one element, of a list in pages."""
+    found, asked = etree.Element("all"), {"metadataPrefix": "oai_dc"}
+    while asked:
+        root = judged(url, verb="ListRecords", **asked)
+        found.extend(root.iter(f"{OAI}record"))
+        token = root.findtext(f".//{OAI}resumptionToken")
+        asked = {"resumptionToken": token} if token else {}
+    return found
+
+
+def told_by(url: str, **asked: str) -> dict[str, Any]:
+    """Its receipt."""
+    query = "&".join(f"{name}={quote(value)}" for name, value in asked.items())
+    with urlopen(f"{url}/receipt?metadataPrefix=oai_dc{'&' if query else ''}{query}") as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def test_unless_it_is_wanted_nothing_of_it_is_shown(tmp_path: Path) -> None:

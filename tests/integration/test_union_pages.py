@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -15,14 +16,17 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from lantai.catalog import Catalog, exposed, union
-from lantai.model import Agent, Gathered, Received, Scope
+from lantai.model import Agent, Entry, Gathered, Received, Scope
 from lantai.oai import Page, Repository, Wanted
 from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
+from lantai.oai.receipt import attested
 from lantai.oai.records import Harvest
 from tests.integration.county import Item
+from tests.integration.test_adoption import by_hand
 
 REPOSITORY = Repository(
     "市档案馆", "https://example.org/oai", ("a@example.org",), "example.org",
@@ -47,14 +51,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Catalog, P
         yield catalog, path
 
 
-def gather(catalog: Catalog, prefix: str, parts: list[tuple[int, str, list[tuple[int, bool]]]]) -> None:
+@pytest.fixture(scope="module")
+def shown_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Catalog, Path]]:
+    """Of an archive that shows on what it harvests."""
+    path = tmp_path_factory.mktemp("shown") / "catalog.db"
+    with Catalog.open(f"sqlite:///{path}") as catalog:
+        yield catalog, path
+
+
+def gather(
+    catalog: Catalog, prefix: str, parts: list[tuple[int, str, list[tuple[int, bool]]]], told_before: int = 0,
+    given: Received | None = None,
+) -> None:  # fmt: skip
+    """All but the first ones, which were told before. given: what is said of those that are live."""
     told: dict[str, int] = {}
     with catalog.writing() as writing:
-        for at, source, records in parts:
+        for place, (at, source, records) in enumerate(parts):
             name = f"{source}-{prefix}"
             told[name] = told.get(name, 0) + 1
+            if place < told_before:
+                continue
             received = tuple(
-                Received(f"oai:county:{number}", "2026-01-01", live, (), METADATA if live else "")
+                replace(given, identifier=f"oai:county:{number}", datestamp="2026-01-01")
+                if given and live
+                else Received(f"oai:county:{number}", "2026-01-01", live, (), METADATA if live else "")
                 for number, live in records
             )
             part = Gathered(
@@ -84,7 +104,7 @@ def model(parts: list[tuple[int, str, list[tuple[int, bool]]]]) -> dict[str, tup
 
 def pages(catalog: Catalog, prefix: str, size: int, verb: str, at: int, **asked: str) -> list[tuple[int, str, bool]]:
     formats = {"oai_dc": DC, prefix: replace(DC, prefix=prefix)}
-    records, found = Harvest(catalog, REPOSITORY, formats), list[tuple[int, str, bool]]()
+    records, found, sizes = Harvest(catalog, REPOSITORY, formats), list[tuple[int, str, bool]](), set[str]()
     arguments = [("verb", verb), ("metadataPrefix", prefix), *asked.items()]
     while arguments:
         answer = respond(
@@ -92,11 +112,12 @@ def pages(catalog: Catalog, prefix: str, size: int, verb: str, at: int, **asked:
             page_size=size, token_ttl=600, formats=formats,
         ).decode()  # fmt: skip
         rows = re.findall(r"<header(.*?)><identifier>(.*?)</identifier><datestamp>(.*?)</datestamp>", answer)
-        assert "completeListSize" not in answer
+        sizes |= set(re.findall(r'completeListSize="(\d+)"', answer))
         found += [(int(datetime.fromisoformat(stamp).timestamp()), id, not status) for status, id, stamp in rows]
         token = re.search(r"<resumptionToken expirationDate[^>]*>([^<]+)<", answer)
         assert 1 <= len(rows) <= size or token is None
         arguments = [("verb", verb), ("resumptionToken", token[1])] if token else []
+    assert sizes <= {str(len(found))}
     return found
 
 
@@ -135,6 +156,118 @@ def test_pages_of_both_have_all_in_order_and_each_once(
     for verb in ("ListIdentifiers", "ListRecords"):
         with mock.patch.object(exposed, "_MANY", octets), mock.patch.object(union, "_MANY", passed_on):
             assert pages(catalog, prefix, size, verb, at, **asked) == expected
+
+
+DAYS = st.lists(
+    st.tuples(st.integers(0, 100_000), st.sampled_from("ab"), st.lists(st.tuples(st.integers(1, 4), st.booleans()))),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(DAYS, st.integers(0, 300_000))
+def test_what_was_counted_is_true_whatever_is_told_in_between(
+    shown_on: tuple[Catalog, Path], steps: list[tuple[int, str, list[tuple[int, bool]]]], until: int
+) -> None:
+    """How long after the one before each part is told, of which source, with which records."""
+    catalog, path = shown_on
+    show(path, (1, 100, None), (2, 90_000, 200_000), (2, 200_000, None))
+    with closing(sqlite3.connect(path)) as database, database:  # of another example
+        database.execute("DELETE FROM state WHERE name = 'served'")
+        database.execute("INSERT OR IGNORE INTO gathered (source, number, at, entered) VALUES ('', 0, 0, 1)")
+    prefix, clock, parts = f"d{next(_numbers)}", 0, list[tuple[int, str, list[tuple[int, bool]]]]()
+    form = replace(DC, prefix=prefix)
+    records = Harvest(catalog, REPOSITORY, {prefix: form})
+    for wait, source, told in steps:
+        for at in (clock := clock + wait, clock + 1):
+            answer = respond(
+                [("verb", "ListRecords"), ("metadataPrefix", prefix)], records, repository=REPOSITORY,
+                now=datetime.fromtimestamp(at, UTC), key=bytes(32), page_size=100, token_ttl=600,
+                formats={prefix: form},
+            )  # fmt: skip
+            root = etree.fromstring(answer)
+            found = by_hand(root)
+            assert {day: told for day, *told in days(records, prefix, at)} == {
+                day: list(told) for day, told in found.items()
+            }
+            assert records.size(Wanted(prefix=prefix), at) == sum(number for number, _root in found.values())
+            stamps = [one.text or "" for one in root.iterfind(".//{*}header/{*}datestamp")]
+            last = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            expected = sum(stamp <= last for stamp in stamps)
+            assert records.size(Wanted(until=until, prefix=prefix), at) == expected
+            assert sum(number for _day, number, _root in days(records, prefix, at, until)) == expected
+        parts.append((clock + 1, source, told))
+        gather(catalog, prefix, parts, told_before=len(parts) - 1)
+        clock += 1
+
+
+def test_what_the_journal_says_of_a_part_is_counted(shown_on: tuple[Catalog, Path]) -> None:
+    """As another home, which told of it later, entered it."""
+    catalog, path = shown_on
+    show(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM state WHERE name = 'served'")
+        database.execute("INSERT OR IGNORE INTO gathered (source, number, at, entered) VALUES ('', 0, 0, 1)")
+    gather(catalog, "late", [(5, "a", [(1, True), (2, True)]), (100_000, "a", [(2, True)])])
+    records = Harvest(catalog, REPOSITORY, {"late": replace(DC, prefix="late")})
+
+    def counted(at: int) -> list[tuple[str, int]]:
+        size = records.size(Wanted(until=at, prefix="late"), at)
+        found = [told[:2] for told in days(records, "late", at)]
+        assert size == sum(number for _day, number in found)
+        return found
+
+    assert counted(500_000) == [("1970-01-01", 1), ("1970-01-02", 1)]
+    for number, state in enumerate(({"a-late/1": 200_000}, {"": 300_000}), 1):
+        by = Agent("urn:uuid:a", "person", "李明")
+        told = {"records": {}, "gathered": state}
+        entry = Entry(f"urn:uuid:e{number}", "exposure", "archive", "x", datetime(2026, 1, 1, tzinfo=UTC), by, told)
+        catalog.apply([entry], writer="w", number=number, seal=str(number))
+        assert counted(500_000) == [
+            [("1970-01-02", 1), ("1970-01-03", 1)],
+            [("1970-01-04", 2)],
+        ][number - 1]  # fmt: skip
+
+
+BARE = METADATA.replace("</oai_dc:dc>", "<a><b/></a></oai_dc:dc>")
+RIGHTS = '<r:rights xmlns:r="http://example.org/r"><c>x</c></r:rights>'
+
+
+def test_what_has_no_namespace_has_none_where_it_is_shown_on(place: tuple[Catalog, Path]) -> None:
+    """Though the envelope that it stands in has one by default, where that of its own server had none."""
+    catalog, path = place
+    show(path)
+    gather(catalog, "bare", [(5, "a", [(1, True)])], given=Received("", "", True, (), BARE, (RIGHTS,)))
+    form = replace(DC, prefix="bare")
+    records = Harvest(catalog, REPOSITORY, {"bare": form})
+    answer = respond(
+        [("verb", "ListRecords"), ("metadataPrefix", "bare")], records, repository=REPOSITORY,
+        now=datetime.fromtimestamp(10, UTC), key=bytes(32), page_size=100, token_ttl=600, formats={"bare": form},
+    )  # fmt: skip
+    root = etree.fromstring(answer)
+    assert [len(list(root.iter(name))) for name in ("a", "b", "c", "{*}a", "{*}b", "{*}c")] == [1] * 6
+    (day,) = days(records, "bare", 10)
+    assert by_hand(root) == {day[0]: day[1:]}
+
+
+def test_what_was_harvested_before_there_were_digests_is_in_receipts(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with Catalog.open(f"sqlite:///{path}") as catalog:
+        gather(catalog, "old", [(5, "a", [(1, True), (2, False)])])
+        now = days(Harvest(catalog, REPOSITORY, {"old": replace(DC, prefix="old")}), "old", 10)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE remote_records DROP COLUMN digest")
+        database.execute("DELETE FROM exposure_days")
+        database.execute("UPDATE alembic_version SET version_num = '0013'")
+    with Catalog.open(f"sqlite:///{path}") as catalog:
+        assert days(Harvest(catalog, REPOSITORY, {"old": replace(DC, prefix="old")}), "old", 10) == now
+
+
+def days(records: Harvest, prefix: str, at: int, last: int | None = None) -> list[tuple[str, int, str]]:
+    """A receipt, of datestamps up to last."""
+    until = () if last is None else [("until", datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))]
+    told = json.loads(attested([("metadataPrefix", prefix), *until], records, at=at, formats=[prefix]))
+    return [(day["day"], day["count"], day["root"]) for day in told["days"]]
 
 
 def show(path: Path, *rows: tuple[int, int, int | None]) -> None:

@@ -255,7 +255,17 @@ def test_sets_in_pages() -> None:
     assert [texts(one, "setSpec") for one in answers] == [["type:0", "type:1"], ["type:2", "type:3"], ["type:4"]]
     assert texts(answers[0], "setName") == ["第0类 <", "第1类 <"]
     assert [one.text for one in answers[0].iter(DC + "description")] == ["说明 & <"]
-    assert [one.get("cursor") for root in answers for one in root.iter(OAI + "resumptionToken")] == ["0", "2", "4"]
+    found = [dict(one.attrib) for root in answers for one in root.iter(OAI + "resumptionToken")]
+    assert [(one["cursor"], one["completeListSize"]) for one in found] == [("0", "5"), ("2", "5"), ("4", "5")]
+    assert [one.get("expirationDate") for one in found] == ["2026-01-05T12:10:00Z"] * 2 + [None]
+
+
+def test_how_many_sets_there_are_is_what_there_were_when_the_list_began() -> None:
+    shelf = Shelf(named=tuple(Set(f"type:{at}", "", "") for at in range(5)))
+    token = token_of(get(shelf, "ListSets"))
+    shelf.named = (*(shelf.named or ()), Set("type:9", "", ""))
+    (one,) = get(shelf, "ListSets", resumptionToken=token).iter(OAI + "resumptionToken")
+    assert one.get("completeListSize") == "5"
 
 
 def test_sets_that_vanish_while_they_are_listed() -> None:
