@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import resources
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lantai.errors import UsageError
 from lantai.metadata.elements import description, terms
 from lantai.model import Element, FileId, Format, Holdings, Level, PayloadFile, Record, RecordId
 from lantai.oai import plugins
-from lantai.oai.formats import FORMATS, Shown, joined
+from lantai.oai.formats import FORMATS, Shown, crosswalk, joined
 from lantai.oai.formats import Format as Given
 from tests.unit.test_oai_protocol import INSIDE, ROOT, SCHEMAS, schema, uuid
 
@@ -355,6 +355,32 @@ def bring(monkeypatch: pytest.MonkeyPatch, made: object) -> Mapping[str, Given]:
 
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Point("box", "a:b", group)])
     return plugins.formats()
+
+
+def installed(place: Path, version: str) -> EntryPoint:
+    """Of a distribution as pip leaves it."""
+    info = place / f"box-{version}" / f"box_format-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: box-format\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[lantai.oai.formats]\nbox = a:b\n")
+    [point] = Distribution.at(info).entry_points
+    return point
+
+
+def test_a_format_has_the_version_that_it_says_or_that_of_the_package_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def brought(version: str, said: str) -> str:
+        point = installed(tmp_path / f"says-{said}", version)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+        monkeypatch.setattr(EntryPoint, "load", lambda _point: lambda: replace(BOX, version=said))
+        return crosswalk(plugins.formats())
+
+    first, second = brought("1.0", ""), brought("1.0.1+x", "")
+    assert (first != second, "1.0.1" in second) == (True, True)
+    assert brought("1.0", "2021") == brought("2.0", "2021")
+    assert brought("3.0", "2022") not in (brought("4.0", "2021"), brought("3.0", ""))
+    assert bring(monkeypatch, lambda: BOX)["box"].version == ""
 
 
 def fail() -> Iterator[None]:
