@@ -13,7 +13,7 @@ from ..model import FileId, PayloadFile
 from . import Records, Repository
 
 MEDIA_TYPE = FILES
-_TOGETHER = 10_000
+_TOGETHER = 5_000
 """Files in an answer at most."""
 
 
