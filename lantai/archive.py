@@ -402,15 +402,16 @@ class Archive:
 
     def cast(self, crosswalk: str, progress: Progress) -> None:
         """From a second that is to come on, all records are given to harvesters in the way of that version, and under
-        the name and address of the settings, with new datestamps, if either is another than until now. Interrupted, it
-        goes on when it is called again.
+        the name and address of the settings, with new datestamps, if any word of it, the name or the address is another
+        than until now; that something is given no more is nothing that a harvester sees. Interrupted, it goes on when
+        it is called again.
         """
         exposures, known = self.catalog.exposures, self.catalog.exposures.crosswalk()
         named = legible(self.settings.archive.name), self.settings.oai.base_url
-        version = f"{crosswalk or 1} {hashlib.sha256(repr(named).encode()).hexdigest()[:16]}"
-        if known is None and (not crosswalk or not exposures.has_answered()):
+        version = f"{crosswalk} {hashlib.sha256(repr(named).encode()).hexdigest()[:16]}"
+        if known is None and not exposures.has_answered():
             self.entries.adopt(version, 0)  # nobody was given anything in another way
-        elif known != version:
+        elif known is None or not set(version.split()) <= set(known.split()):
             count = exposures.size(Listing(""), 0, 2**62, 2**61) or 0
             ahead = _AHEAD + timedelta(seconds=count // _CAST_A_SECOND)
             self.entries.adopt(version, ceil((self._now() + ahead).timestamp()))

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..errors import LantaiError, StoreUnavailable
-from ..model import Holdings, RecordId
+from ..model import FileId, Holdings, PayloadFile, RecordId
 from . import days, exposures, queries, shown
 from . import tables as t
 from .content import TYPE, nodes_left, with_above
@@ -28,6 +28,7 @@ _HOLDS = "e.since < :at AND (e.until IS NULL OR e.until >= :at)"
 """Datestamps before the moment alone: what comes within its second may still be followed by more of that second."""
 _COLUMNS = "e.record, e.since, e.live, e.files, e.above, e.sets, e.content"
 _ONE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record = :record AND {_HOLDS}"
+_OPEN = f"SELECT 1 FROM exposures e WHERE e.record = :record AND {_HOLDS} AND e.live AND e.files"
 _THESE = f"SELECT {_COLUMNS} FROM exposures e WHERE e.record IN (SELECT value FROM json_each(:records)) AND {_HOLDS}"
 _KEPT = "LEFT JOIN renderings r ON r.prefix = :kept AND r.since = e.since AND r.record = e.record"
 _BEYOND = "(e.since, e.record) > (:since, :record) AND e.since <= :last"
@@ -85,7 +86,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Of a list: what is given of so many records; last: datestamp and id of the last one; more: others follow."""
+    """Of a list: what is given of so many records or files; last: datestamp (0 of a file) and id of the last one; more:
+    others follow.
+    """
 
     body: bytes
     count: int
@@ -141,6 +144,27 @@ class Exposures:
         with self._database.reading() as connection:
             rows = connection.exec_driver_sql(_ONE, {"record": record, "at": at}).all()
             return next(_exposed(connection, rows, described=described, files=files), None)
+
+    def files(
+        self, record: RecordId, at: int, after: FileId | None, limit: int, row: Callable[[PayloadFile], bytes]
+    ) -> Given | None:
+        """What row gives of each of its own files, by path and beyond after: at most limit, fewer where that is much.
+        None: there is no such record, or its files are not seen, whatever else of it is: the same is asked of all; or
+        after is none of its files.
+        """
+        with self._database.reading() as connection:
+            if connection.exec_driver_sql(_OPEN, {"record": record, "at": at}).first() is None:
+                return None
+            found = shown.files(connection, record, after)
+            if found is None:
+                return None
+            rows, octets, last = list[bytes](), 0, after
+            for one in found:
+                if len(rows) == limit or octets >= _MANY:
+                    return Given(b"".join(rows), len(rows), (0, last or ""), more=True)
+                rows.append(row(one))
+                octets, last = octets + len(rows[-1]), one.id
+            return Given(b"".join(rows), len(rows), (0, last or ""), more=False)
 
     def page(
         self, part: Selection, *, at: int, after: tuple[int, str], limit: int, kept: str, described: bool,

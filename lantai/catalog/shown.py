@@ -10,14 +10,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..digest import Algorithm, Digests
-from ..model import Description, Element, Format, Holdings, PayloadFile, Record, RecordId
+from ..model import Description, Element, FileId, Format, Holdings, PayloadFile, Record, RecordId
 from .rows import FONDS, UNKNOWN
 from .tables import name_text
 
 LISTED = 1000
-"""Files of a record that are listed at most; of more only the counts are told."""
+"""Files of a record that formats list at most; of more only the counts are told."""
 _TOGETHER = 2000
 """Files that are held in memory at once."""
+_SORTED = 10_000
+"""Own files of a record up to which they are put in order for each batch. Of more, the order of its whole package is
+gone through, whose other files then are not that many more.
+"""
 _NAMED = """
 SELECT r.id, r.level, r.title, p.reference_code FROM records r
 LEFT JOIN places p ON p.record = r.key AND p.hierarchy = ? WHERE r.id IN (SELECT value FROM json_each(?))
@@ -30,6 +34,13 @@ _FILES = """
 SELECT f.key, f.record, f.id, f.path, f.original_name, f.size FROM files f
 WHERE f.record IN (SELECT value FROM json_each(?)) ORDER BY f.record, f.path
 """
+_BATCH = "SELECT f.key, f.record, f.id, f.path, f.original_name, f.size FROM files f WHERE f.path > :path AND"
+_BATCHES = (
+    f"{_BATCH} f.record = :record ORDER BY f.path LIMIT {_TOGETHER}",
+    f"{_BATCH} f.package = :package AND +f.record = :record ORDER BY f.path LIMIT {_TOGETHER}",
+)
+"""By the index of records, and by that of packages, which is in the order of paths."""
+_AFTER = "SELECT path FROM files WHERE id = ? AND record = ?"
 _PATHS = "SELECT record, path FROM record_paths WHERE record IN (SELECT value FROM json_each(?))"
 _DIGESTS = "SELECT file, algorithm, value FROM digests WHERE file IN (SELECT value FROM json_each(?))"
 _FORMATS = """
@@ -63,6 +74,25 @@ def holdings(connection: Connection, records: Sequence[RecordId]) -> Iterator[tu
             yield row.id, listed[row.key] if row.key in listed else _counted(connection, row)
 
 
+def files(connection: Connection, record: RecordId, after: FileId | None) -> Iterator[PayloadFile] | None:
+    """The own files of a record by path, from beyond after on (None: from the first), be they many; read as far as it
+    is consumed. None: there is no such record, or after is none of them.
+    """
+    of = connection.exec_driver_sql(_SIZES, (json.dumps([record]),)).first()
+    if of is None:
+        return None
+    path = connection.exec_driver_sql(_AFTER, (after, of.key)).scalar() if after is not None else ""
+    return None if path is None else _each(connection, of, path)
+
+
+def _each(connection: Connection, of: Any, path: str) -> Iterator[PayloadFile]:
+    asked, paths = _BATCHES[of.files > _SORTED], _paths(connection, [of.key])
+    values = {"record": of.key, "path": path, **({"package": of.package} if of.files > _SORTED else {})}
+    while rows := connection.exec_driver_sql(asked, values).all():
+        yield from _told(connection, rows, paths)
+        values["path"] = rows[-1].path
+
+
 def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
     some: list[Any] = []
     files = 0
@@ -78,10 +108,25 @@ def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _listed(connection: Connection, records: Sequence[int]) -> Mapping[int, Holdings]:
+    rows = connection.exec_driver_sql(_FILES, (json.dumps(records),)).all()
+    files: dict[int, list[PayloadFile]] = {record: [] for record in records}
+    for row, one in zip(rows, _told(connection, rows, _paths(connection, records)), strict=True):
+        files[row.record].append(one)
+    return {record: _counting(each) for record, each in files.items()}
+
+
+def _paths(connection: Connection, records: Sequence[int]) -> Mapping[int, Sequence[str]]:
+    """What each describes."""
     paths: defaultdict[int, list[str]] = defaultdict(list)
     for record, path in connection.exec_driver_sql(_PATHS, (json.dumps(records),)):
         paths[record].append(path)
-    rows = connection.exec_driver_sql(_FILES, (json.dumps(records),)).all()
+    return paths
+
+
+def _told(
+    connection: Connection, rows: Sequence[Any], paths: Mapping[int, Sequence[str]]
+) -> Iterator[PayloadFile]:  # fmt: skip
+    """A file for each row, by no place."""
     keys = (json.dumps([row.key for row in rows]),)
     digests: defaultdict[int, dict[Algorithm, str]] = defaultdict(dict)
     for file, algorithm, value in connection.exec_driver_sql(_DIGESTS, keys):
@@ -90,15 +135,11 @@ def _listed(connection: Connection, records: Sequence[int]) -> Mapping[int, Hold
         file: Format(puid, name, version, mime, basis="", warning="", tool="", signature="")
         for file, puid, name, version, mime in connection.exec_driver_sql(_FORMATS, keys)
     }
-    files: dict[int, list[PayloadFile]] = {record: [] for record in records}
     for row in rows:
         original = row.path if row.original_name is None else name_text(row.original_name)
-        name = _below(paths[row.record], row.path, original)
+        name = _below(paths.get(row.record, ()), row.path, original)
         answer = formats.get(row.key)
-        files[row.record].append(
-            PayloadFile(row.id, name, name, Digests(row.size, digests[row.key]), (answer,) if answer else (), None)
-        )
-    return {record: _counting(each) for record, each in files.items()}
+        yield PayloadFile(row.id, name, name, Digests(row.size, digests[row.key]), (answer,) if answer else (), None)
 
 
 def _below(described: Iterable[str], path: str, original: str) -> str:

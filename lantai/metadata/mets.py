@@ -137,11 +137,15 @@ def representation(
 
 
 def element(
-    record: Record, holdings: Holdings | None, *, at: datetime, agency: str, oai: str, ead: str, dc: str, premis: str
-) -> Iterator[bytes]:
+    record: Record, holdings: Holdings | None, *, at: datetime, agency: str, oai: str, ead: str, dc: str, premis: str,
+    files: str,
+) -> Iterator[bytes]:  # fmt: skip
     """One record. holdings None: its files are not open; at: since when it looks so; agency: who keeps it; oai: its
-    oai-identifier; dc: an element; ead, premis: where the same is asked for in these.
+    oai-identifier; dc: an element; ead, premis: where the same is asked for in these; files: where those are listed
+    that are too many for it.
     """
+    is_counted = holdings is not None and holdings.are_counted
+    elsewhere = f'<techMD ID="tech-2">{_elsewhere(files, "OTHER:FILES", "1", FILES)}</techMD>' if is_counted else ""
     listed = holdings.listed if holdings else ()
     label = attribute(record.description.title)
     yield (
@@ -152,7 +156,7 @@ def element(
         f'<name>{text(agency)}</name></agent><altRecordID TYPE="OAI">{text(oai)}</altRecordID></metsHdr>\n'
         f'<dmdSec ID="dmd-1"><mdWrap MDTYPE="DC"><xmlData>{dc}</xmlData></mdWrap></dmdSec>\n'
         f'<dmdSec ID="dmd-2">{_elsewhere(ead, "EAD", "3")}</dmdSec>\n'
-        f'<amdSec ID="amd-1"><techMD ID="tech-1">{_elsewhere(premis, "PREMIS", "3.0")}</techMD></amdSec>\n'
+        f'<amdSec ID="amd-1"><techMD ID="tech-1">{_elsewhere(premis, "PREMIS", "3.0")}</techMD>{elsewhere}</amdSec>\n'
     ).encode()
     if listed:
         yield f'<fileSec><fileGrp USE="original">\n{"".join(map(_own_file, listed))}</fileGrp></fileSec>\n'.encode()
@@ -162,10 +166,14 @@ def element(
     ).encode()
 
 
-def _elsewhere(link: str, kind: str, version: str) -> str:
+FILES = "application/x-ndjson"
+"""The media type of a list of files: a JSON object a line."""
+
+
+def _elsewhere(link: str, kind: str, version: str, mime: str = "text/xml") -> str:
     return (
-        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(link)} MDTYPE="{kind}" '
-        f'MDTYPEVERSION="{version}" MIMETYPE="text/xml"/>'
+        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(link)} {_kind(kind)} '
+        f'MDTYPEVERSION="{version}" MIMETYPE="{mime}"/>'
     )
 
 
@@ -177,7 +185,9 @@ def _counts(holdings: Holdings | None) -> str:
         f'<div TYPE="format" LABEL={attribute(f"{puid}: {count} files")}/>\n'
         for puid, count in holdings.formats.items()
     )
-    return f'<div TYPE="files" LABEL="{holdings.files} files, {holdings.bytes} bytes">\n{formats}</div>\n'
+    return (
+        f'<div TYPE="files" ADMID="tech-2" LABEL="{holdings.files} files, {holdings.bytes} bytes">\n{formats}</div>\n'
+    )
 
 
 def _own_file(file: PayloadFile) -> str:
@@ -235,15 +245,16 @@ def _header(created: datetime, modified: datetime, software: Agent, person: Agen
 
 def _reference(part: Part) -> str:
     """CSIP20 to CSIP30: a metadata file by reference, with size, date and checksum."""
-    kind = (
-        f'MDTYPE="OTHER" OTHERMDTYPE={attribute(part.kind[6:])}'
-        if part.kind.startswith("OTHER:")
-        else f'MDTYPE="{part.kind}"'
-    )
     return (
-        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(href(part.path))} {kind} '
+        f'<mdRef LOCTYPE="URL" xlink:type="simple" xlink:href={attribute(href(part.path))} {_kind(part.kind)} '
         f"MIMETYPE={attribute(part.mime)} {_checked(part)}/>"
     )
+
+
+def _kind(kind: str) -> str:
+    """OTHER:name is one that METS has no name for."""
+    known, _colon, other = kind.partition(":")
+    return f'MDTYPE="{known}" OTHERMDTYPE={attribute(other)}' if other else f'MDTYPE="{known}"'
 
 
 def _checked(part: Part) -> str:

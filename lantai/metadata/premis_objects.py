@@ -14,17 +14,18 @@ SCHEMA = "http://www.loc.gov/standards/premis/premis.xsd"
 
 
 def element(
-    record: Record, holdings: Holdings | None, *, part_of: RecordId | None, oai: str, link: str
+    record: Record, holdings: Holdings | None, *, part_of: RecordId | None, oai: str, files: str
 ) -> Iterator[bytes]:
-    """holdings None: its files are not open; oai: its oai-identifier; link: where it is asked for."""
+    """holdings None: its files are not open; oai: its oai-identifier; files: where those are listed that are too many
+    for it.
+    """
     yield (
         f'<premis xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         f'xsi:schemaLocation="{NAMESPACE} {SCHEMA}" version="3.0">\n'
     ).encode()
-    is_counted = holdings is not None and holdings.are_counted
     yield (
         f'<object xsi:type="intellectualEntity">{identifier("object", record.id)}{_named("OAI", oai)}'
-        f"{_named('URI', link) if is_counted else ''}{_said(record, holdings)}"
+        f"{_said(record, holdings, files)}"
         f"{relation('structural', 'is part of', part_of) if part_of else ''}</object>\n"
     ).encode()
     for file in holdings.listed if holdings else ():
@@ -39,7 +40,7 @@ def _named(kind: str, value: str) -> str:
     )
 
 
-def _said(record: Record, holdings: Holdings | None) -> str:
+def _said(record: Record, holdings: Holdings | None, files: str) -> str:
     """The title, and of the files what no list says."""
     title = record.description.title
     said = [significant("title", title)] if title else []
@@ -47,6 +48,7 @@ def _said(record: Record, holdings: Holdings | None) -> str:
         said += [significant("files", str(holdings.files)), significant("bytes", str(holdings.bytes))]
         formats = holdings.formats if holdings.are_counted else {}
         said += [significant("files by format", f"{puid}: {count}") for puid, count in formats.items()]
+        said += [significant("files are listed at", files)] if holdings.are_counted else []
     return "".join(said)
 
 

@@ -1,19 +1,21 @@
 """OAI-PMH 2.0: what is open, for whoever harvests it.
 
 protocol: an answer to a request, as a pure function of arguments, records and time; formats: in which records are
-given; plugins: those that others bring; records: what the catalogue has, rendered; sets: what those are called;
-provenance: where what is shown on came from; tokens: where a list goes on; key: what signs them; provider: the same
-over HTTP; limit: how much one client may ask for; page: what a browser is shown; server: the processes that answer.
+given; files: a list of those of a record; plugins: formats that others bring; records: what the catalogue has,
+rendered; sets: what those are called; provenance: where what is shown on came from; tokens: where a list goes on; key:
+what signs them; provider: the same over HTTP; limit: how much one client may ask for; page: what a browser is shown;
+server: the processes that answer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ..model import RecordId
+from ..model import FileId, PayloadFile, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Page:
     """Of a list: as many rows as were asked for; fewer where they are large, but one at least. count: of rows; last:
-    (datestamp, id) of the last one; more: others follow. Where none are there and more is said, they will be shown
-    within seconds.
+    (datestamp, id) of the last one, of a file (0, id); more: others follow. Where none are there and more is said, they
+    will be shown within seconds.
     """
 
     rows: bytes
@@ -113,6 +115,14 @@ class Records(Protocol):
         """
         ...
 
+    def files(
+        self, record: RecordId, at: int, after: FileId | None, limit: int, row: Callable[[PayloadFile], bytes]
+    ) -> Page | None:
+        """The files that belong to the record itself, as row gives each, beyond after, at most limit. None: there is no
+        such record, its files are not open, or after is none of them: nobody can tell these apart.
+        """
+        ...
+
     def size(self, wanted: Wanted, at: int) -> int | None:
         """How many items there are. None: that is not known."""
         ...
@@ -162,3 +172,12 @@ class Repository:
     def identifier(self, record: RecordId) -> str:
         """Section 2.4, as oai-identifier has it."""
         return f"oai:{self.namespace}:{record.removeprefix('urn:uuid:')}"
+
+    def record(self, identifier: str) -> RecordId | None:
+        """The one that has this identifier, if any has. None: it is not written in the one way that we write it."""
+        begins = f"oai:{self.namespace}:"
+        uuid = identifier.removeprefix(begins)
+        return RecordId("urn:uuid:" + uuid) if identifier.startswith(begins) and _UUID.fullmatch(uuid) else None
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -121,6 +121,15 @@ class Fetcher:
             if late.is_set():
                 raise self._slow(url) from None
             raise
+        except ssl.SSLCertVerificationError as error:
+            raise StoreUnavailable(
+                _("the server cannot prove that it is the one at this address ({reason})").format(
+                    reason=error.verify_message
+                ),
+                subject=url,
+                remedy=_("Nothing was asked of it. Ask those who run it; if an authority of your own signed it, name "
+                         "the file with that one's certificate as SSL_CERT_FILE in the environment."),
+            ) from error  # fmt: skip
         except (OSError, HTTPException, ValueError) as error:
             if late.is_set() or isinstance(error, TimeoutError):
                 raise self._slow(url) from error

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from ..errors import UsageError
 from ..messages import _
 from ..metadata import dc, ead3, mets, premis, premis_objects, qdc
+from ..metadata.xml import href
 from ..model import Holdings, Record, RecordId
+from . import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,17 @@ class Shown:
         joint = "&" if "?" in self.base_url else "?"
         return f"{self.base_url}{joint}verb=GetRecord&metadataPrefix={prefix}&identifier={self.oai}"
 
+    @property
+    def all_files(self) -> str:
+        """Where its own files are listed, however many they are."""
+        return files.address(self.base_url, self.oai)
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A row of ListMetadataFormats. render: an XML element without declaration, for whatever is shown; files: it tells
-    of a record's files.
+    of a record's files; version: of what render says, for harvesters get all records anew with another one. "": that of
+    the package that brings it.
     """
 
     prefix: str
@@ -60,6 +68,7 @@ class Format:
     namespace: str
     render: Callable[[Shown], str]
     files: bool = False
+    version: str = ""
 
 
 def _dc(shown: Shown) -> str:
@@ -80,14 +89,14 @@ def _ead3(shown: Shown) -> str:
 def _mets(shown: Shown) -> str:
     told = mets.element(
         shown.record, shown.holdings, at=shown.since, agency=shown.agency, oai=shown.oai, ead=shown.link("ead3"),
-        dc=_dc(shown), premis=shown.link("premis"),
+        dc=_dc(shown), premis=shown.link("premis"), files=shown.all_files,
     )  # fmt: skip
     return b"".join(told).decode()
 
 
 def _premis(shown: Shown) -> str:
     told = premis_objects.element(
-        shown.record, shown.holdings, part_of=shown.part_of, oai=shown.oai, link=shown.link("oai_dc")
+        shown.record, shown.holdings, part_of=shown.part_of, oai=shown.oai, files=shown.all_files
     )
     return b"".join(told).decode()
 
@@ -109,14 +118,14 @@ FORMATS: Mapping[str, Format] = {
 }
 """Those that every archive has."""
 
-CROSSWALK = 1
+CROSSWALK = 2
 """To be raised whenever a format says something else of what is the same: harvesters then get all records anew."""
 
 
 def crosswalk(formats: Mapping[str, Format]) -> str:
-    """The version of all that these formats say. "": that of the first lantai that served any."""
+    """The version of all that these formats say: a word for those that every archive has, and for each other one."""
     others = sorted(formats.keys() - FORMATS.keys())
-    return " ".join((str(CROSSWALK), *others)) if CROSSWALK > 1 or others else ""
+    return " ".join((str(CROSSWALK), *(f"{prefix}={href(formats[prefix].version)}" for prefix in others)))
 
 
 _PREFIX = re.compile(r"[A-Za-z0-9\-_.!~*'()]{1,100}")

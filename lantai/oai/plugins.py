@@ -37,7 +37,12 @@ def _loaded(point: EntryPoint) -> Format:
         raise _unfit(point, f"{type(error).__name__}: {error}") from error
     if not isinstance(made, Format):
         raise _unfit(point, _("it returns no Format"))
-    return made
+    return made if made.version else replace(made, version=_installed(point))
+
+
+def _installed(point: EntryPoint) -> str:
+    """What brings it, and in which version: another one may say something else."""
+    return f"{point.dist.name}/{point.dist.version}" if point.dist else ""
 
 
 def _unfit(point: EntryPoint, reason: str) -> UsageError:

@@ -344,8 +344,6 @@ def _resumption(asked: _Asked, here: Token, onward: Token | None) -> _Xml:
 _ABSENT: tuple[Code, str] = ("idDoesNotExist", "There is no item with this identifier.")
 _NO_FORMAT: tuple[Code, str] = ("cannotDisseminateFormat", "There is no metadata in a format of this metadataPrefix.")
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 
 def _is_foreign(asked: _Asked, identifier: str) -> bool:
     """It may be one of another archive, and those are shown on."""
@@ -356,11 +354,8 @@ def _found(asked: _Asked, identifier: str, prefix: str | None) -> Item | None:
     """In that format. None as well for what is no identifier of ours in the one way that we write it: section 3.6 has
     one error for unknown and illegal.
     """
-    begins = f"oai:{asked.repository.namespace}:"
-    uuid = identifier.removeprefix(begins)
-    if not identifier.startswith(begins) or not _UUID.fullmatch(uuid):
-        return None
-    return asked.records.item(RecordId("urn:uuid:" + uuid), asked.at, prefix)
+    record = asked.repository.record(identifier)
+    return asked.records.item(record, asked.at, prefix) if record else None
 
 
 def _header(repository: Repository, item: Item) -> _Xml:

@@ -23,7 +23,8 @@ from starlette.routing import Route
 
 from ..errors import StoreUnavailable
 from ..messages import LANGUAGES
-from . import NotYet, Records, Repository
+from . import NotYet, Records, Repository, files
+from .files import BadList, NoList
 from .formats import FORMATS, Format
 from .limit import Limit
 from .page import POLICY, page
@@ -76,10 +77,14 @@ def application(
     def attest(arguments: Sequence[tuple[str, str]]) -> bytes:
         return attested(arguments, records, at=records.now(now()), formats=formats)
 
+    def enumerate_(arguments: Sequence[tuple[str, str]]) -> bytes:
+        return files.listed(arguments, records, repository=repository, at=records.now(now()))
+
     pages = {language: page(repository, language).encode() for language in LANGUAGES}
-    provider = _Provider(answer, attest, limit, pages)
+    provider = _Provider(answer, attest, enumerate_, limit, pages)
     routes = [
         Route(PATH, provider.request, methods=["GET", "POST"]),
+        Route(f"{PATH}/files", provider.files, methods=["GET"]),
         Route(f"{PATH}/receipt", provider.receipt, methods=["GET"]),
     ]
     if figures:
@@ -137,10 +142,11 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class _Provider:
-    """answer, attest: wait for the catalogue; pages: for browsers, by language."""
+    """answer, attest, enumerate: wait for the catalogue; pages: for browsers, by language."""
 
     answer: Answer
     attest: Answer
+    enumerate: Answer
     limit: Limit
     pages: dict[str, bytes]
     waiting: int = 0
@@ -153,6 +159,9 @@ class _Provider:
 
     async def receipt(self, request: Request) -> Response:
         return await self._answered(request, self.attest, self.attesting, "application/json")
+
+    async def files(self, request: Request) -> Response:
+        return await self._answered(request, self.enumerate, self.threads, files.MEDIA_TYPE)
 
     async def _answered(
         self, request: Request, answer: Answer, threads: ThreadPoolExecutor, media_type: str
@@ -176,8 +185,10 @@ class _Provider:
         self.waiting += 1
         try:
             body, is_packed = await self._made(answer, arguments, threads, packed)
-        except BadReceipt as error:
+        except (BadReceipt, BadList) as error:
             return _plain(str(error), 400)
+        except NoList as error:
+            return _plain(str(error), 404)
         except NotYet:
             return _later("The answer is not ready yet.", 1)
         except StoreUnavailable:

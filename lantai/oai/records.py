@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from ..catalog import Catalog, Day, Exposed, Listing, Passed, Selection
 from ..catalog.days import DAY
-from ..model import Record, RecordId
+from ..model import FileId, PayloadFile, Record, RecordId
 from . import Item, NotYet, Origin, Page, Repository, Set, Wanted
 from .formats import FORMATS, Format, Shown
 from .protocol import record
@@ -40,7 +40,7 @@ class Harvest:
         self._repository = repository
         self._formats = formats
         # By the same program, with the same names and addresses: what was given in another way is not given again.
-        schemas = sorted((one.prefix, one.schema) for one in formats.values())
+        schemas = sorted((one.prefix, one.schema, one.version) for one in formats.values())
         way = (version("lantai-archive"), repository, schemas)
         self._way = hashlib.sha256(repr(way).encode()).hexdigest()[:16]
 
@@ -126,6 +126,12 @@ class Harvest:
         return {
             prefix: _passed_on(found[prefix], form) for prefix, form in self._formats.items() if prefix in found
         }  # fmt: skip
+
+    def files(
+        self, record: RecordId, at: int, after: FileId | None, limit: int, row: Callable[[PayloadFile], bytes]
+    ) -> Page | None:
+        found = self._exposures.files(record, at, after, limit, row)
+        return Page(found.body, found.count, found.last, found.more) if found else None
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         part, listing = _part(wanted), Listing(wanted.spec or "")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from lantai.model import RecordId
+from lantai.model import FileId, PayloadFile, RecordId
 from lantai.oai import Item, Page, Set, Wanted
 
 SOON = 3
@@ -15,12 +15,15 @@ SOON = 3
 
 @dataclass
 class Shelf:
-    """What each record has looked like. lag: by how much the responseDate is behind the clock."""
+    """What each record has looked like. lag: by how much the responseDate is behind the clock; held: own files of
+    records, those that are open.
+    """
 
     looks: list[Item] = field(default_factory=list)
     named: tuple[Set, ...] | None = None
     lag: int = 0
     asked: list[str] = field(default_factory=list)
+    held: Mapping[RecordId, Sequence[PayloadFile]] = field(default_factory=dict)
 
     def now(self, clock: datetime) -> int:
         return int(clock.timestamp()) - self.lag
@@ -50,6 +53,18 @@ class Shelf:
                 one.stamp >= at and (one.stamp, one.record) > after for one in self.wanted(wanted, at + SOON + 1)
             )
         return Page(b"".join(map(row, some)), len(some), last, more)
+
+    def files(
+        self, record: RecordId, at: int, after: FileId | None, limit: int, row: Callable[[PayloadFile], bytes]
+    ) -> Page | None:
+        self.asked.append("files")
+        ids = [one.id for one in self.held.get(record, ())]
+        if record not in self.held or (after is not None and after not in ids):
+            return None
+        first = ids.index(after) + 1 if after else 0
+        some = self.held[record][first : first + limit]
+        last = (0, some[-1].id) if some else None
+        return Page(b"".join(map(row, some)), len(some), last, first + limit < len(ids))
 
     def size(self, wanted: Wanted, at: int) -> int | None:
         return len(self.wanted(wanted, at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -146,8 +147,8 @@ def slowly(data: bytes, seconds: float) -> Iterator[bytes]:
 
 
 @contextmanager
-def answering(county: County) -> Iterator[str]:
-    """Its address."""
+def answering(county: County, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Its address. tls: with what it proves who it is, over TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -169,10 +170,14 @@ def answering(county: County) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls:
+        # A handshake that fails ends in the thread of its connection, where nobody need hear of it.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/oai"
+        yield f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{server.server_port}/oai"
     finally:
         server.shutdown()
         thread.join()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
+import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,13 +22,13 @@ import pytest
 from lxml import etree
 
 from lantai.archive import Archive
-from lantai.oai import NotYet, Wanted, records
+from lantai.oai import NotYet, Wanted, plugins, records
 from lantai.oai.formats import FORMATS, Format, crosswalk
 from lantai.oai.protocol import respond
 from lantai.oai.receipt import BadReceipt, attested
 from lantai.oai.records import Harvest
 from tests.integration.command import Lantai, folder
-from tests.integration.test_oai_formats import by_title
+from tests.integration.test_oai_formats import PLUGIN, by_title, install
 from tests.unit.test_oai_protocol import OAI, texts
 
 MINUTES = count(1)
@@ -140,11 +144,77 @@ def test_an_adoption_that_was_cut_short_is_gone_on_with(
 
 
 def test_formats_that_others_bring_are_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert crosswalk(FORMATS) == ""
-    more = {**FORMATS, "marc": Format("marc", "http://a/b.xsd", "http://a/", lambda _shown: "<a/>")}
-    assert crosswalk(more) == "1 marc"
-    monkeypatch.setattr("lantai.oai.formats.CROSSWALK", 2)
-    assert crosswalk(FORMATS) == "2"
+    marc = Format("marc", "http://a/b.xsd", "http://a/", lambda _shown: "<a/>")
+    ways = [crosswalk({**FORMATS, "marc": replace(marc, version=version)}) for version in ("", "1", "2", "1 a=b 关")]
+    monkeypatch.setattr("lantai.oai.formats.CROSSWALK", 99)
+    ways += [crosswalk(FORMATS), crosswalk({**FORMATS, "marc": marc})]
+    assert len(set(ways)) == 6
+    assert [len(one.split()) for one in ways] == [2, 2, 2, 2, 1, 2]
+
+
+def test_only_what_was_not_given_so_is_adopted(lantai: Lantai, tmp_path: Path) -> None:
+    """A format that is given no more changes nothing of what is seen; one that comes back otherwise does."""
+    some(lantai, tmp_path)
+    told: list[int] = []
+
+    def cast(version: str) -> int:
+        told.clear()
+        with harvest(lantai) as (archive, _harvest):
+            archive.cast(version, lambda records, _octets: told.append(records))
+        return sum(told)
+
+    assert cast("2 box=a/1 marc=b/1") == 0
+    time.sleep(1.1)
+    answer(lantai, datetime.now(UTC), verb="Identify")
+    for version, expected in (
+        ("2 box=a/1 marc=b/1", 0), ("2 marc=b/1", 0), ("2", 0), ("2 box=a/1", 0), ("2 box=a/2", 3), ("2 box=a/2", 0),
+        ("3 box=a/2", 3), ("3", 0),
+    ):  # fmt: skip
+        assert cast(version) == expected, version
+
+
+def test_records_get_new_datestamps_when_a_package_gives_them_otherwise_and_none_when_it_goes(
+    lantai: Lantai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As serve begins each time: with what is installed then."""
+    monkeypatch.setattr("lantai.archive._AHEAD", timedelta(seconds=2))
+    place, address = tmp_path / "site", "http://localhost/oai"
+    monkeypatch.syspath_prepend(place)
+    lantai.stored(folder(tmp_path / "s", {"a.txt": "x"}), "--title", "甲", "--access", "open")
+
+    def served(prefix: str) -> tuple[str, ...]:
+        """Of the one record its datestamp, and what is given of it; or the error."""
+        sys.modules.pop("box_format", None)
+        importlib.invalidate_caches()
+        formats = plugins.formats()
+        with Archive(lantai.folder, by="王芳") as archive:
+            archive.cast(crosswalk(formats), lambda _records, _octets: None)
+            one = Harvest(archive.catalog, archive.repository(address), formats)
+            one.begin()
+            time.sleep(max(0.0, _crosswalks(lantai)[-1]["since"] + 1.1 - time.time()))
+            body = respond(
+                [("verb", "ListRecords"), ("metadataPrefix", prefix)], one, repository=archive.repository(address),
+                now=datetime.now(UTC).replace(microsecond=0), key=bytes(32), page_size=9, token_ttl=60, formats=formats,
+            )  # fmt: skip
+        root = etree.fromstring(body)
+        codes = [one.get("code", "") for one in root.iter(OAI + "error")]
+        told = ["".join(map(str, one.itertext())) for one in root.iter(OAI + "metadata")]
+        return (*codes, *texts(root, "datestamp"), *told)
+
+    install(place, "box")
+    time.sleep(1.1)
+    first, told = served("box")
+    assert told == "甲a.txt"
+    assert served("box") == (first, told)
+    install(place, "box", "1.1", PLUGIN.replace("{names}", "{names}<new>新</new>"))
+    second, told = served("box")
+    assert (second > first, told) == (True, "甲a.txt新")
+    assert served("oai_dc")[0] == second
+    shutil.rmtree(place)
+    assert served("oai_dc")[0] == second
+    assert served("box") == ("cannotDisseminateFormat",)
+    install(place, "box", "1.1", PLUGIN.replace("{names}", "{names}<new>新</new>"))
+    assert served("box") == (second, told)
 
 
 # What is kept of what was given.
@@ -216,7 +286,7 @@ def test_another_name_or_address_of_the_archive_is_another_way(
     def cast() -> int:
         told: list[int] = []
         with harvest(lantai) as (archive, _harvest):
-            archive.cast("", lambda records, _octets: told.append(records))
+            archive.cast("2", lambda records, _octets: told.append(records))
         return sum(told)
 
     some(lantai, tmp_path)

@@ -21,6 +21,7 @@ import pytest
 from lantai.catalog import Catalog
 from lantai.model import PackageId
 from lantai.oai import Repository
+from lantai.oai.files import NoList, listed
 from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
 from lantai.oai.records import Harvest
@@ -116,12 +117,16 @@ def heard() -> Iterator[Heard]:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """now: a second after all that was done. Of what is never open, and of what is, uuids by what they are."""
+    """now: a second after all that was done. Of what is never open, and of what is, uuids by what they are; deleted: of
+    what was open once; described: of what is open without its files.
+    """
 
     url: str
     now: datetime
     never: Mapping[str, str]
     open: str
+    deleted: str
+    described: str
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +142,14 @@ def archive(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Archive
         ("closed", "closed", files),
         ("opens one day", "2051-01-01", folder(place / "later", {"a.txt": "later\n"})),
         ("open", "open", folder(place / "open", {"a.txt": "open\n"})),
+        ("deleted", "open", folder(place / "deleted", {"a.txt": "deleted\n"})),
+        ("described", "description", folder(place / "described", {"a.txt": "described\n"})),
         ("hidden", "closed", folder(place / "hidden", {"a.txt": "hidden\n"})),
     ):
         found[name] = lantai.stored(what, "--access", access)["package"]
     assert lantai("withdraw", found["hidden"], "--reason", "隐私").code == 0
+    time.sleep(1.1)
+    assert lantai("access", "set", found["deleted"], "closed", "--reason", "误开").code == 0
     url = f"sqlite:///{lantai.folder / 'catalog.db'}"
     with Catalog.open(url) as catalog:
         _root, *parts = catalog.records(PackageId(found["closed"]))
@@ -149,8 +158,8 @@ def archive(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Archive
     assert len(parts) == 2
     uuids = {name: id.removeprefix("urn:uuid:") for name, id in found.items()}
     time.sleep(2.1)
-    is_open = uuids.pop("open")
-    return Archive(url, datetime.now(UTC).replace(microsecond=0), uuids, is_open)
+    others = [uuids.pop(name) for name in ("open", "deleted", "described")]
+    return Archive(url, datetime.now(UTC).replace(microsecond=0), uuids, *others)
 
 
 @contextmanager
@@ -172,14 +181,6 @@ def asking(archive: Archive) -> Iterator[Ask]:
         ask("ListRecords", metadataPrefix="oai_dc")
         ask("GetRecord", metadataPrefix="oai_dc", identifier=f"oai:example.org:{ABSENT}")
         yield ask
-
-
-NAMELESS = (
-    "00000000-0000-0000-0000-000000000000",
-    "ffffffff-ffff-ffff-ffff-ffffffffffff",
-    "12345678-1234-4234-9234-123456789012",
-)
-"""In the form of a uuid, but none that a record has."""
 
 
 @pytest.mark.parametrize("prefix", [None, *FORMATS])
@@ -235,3 +236,30 @@ def test_sets_tell_nothing_of_what_is_closed(archive: Archive) -> None:
         text = ask("ListSets")[0].decode()
     assert "level:file" in text
     assert not any(word in text for word in ("Z109", "level:item", "密", *archive.never.values()))
+
+
+def test_who_asks_for_files_that_are_not_open_sees_what_is_not_there(archive: Archive) -> None:
+    with heard() as told, Catalog.open(archive.url) as catalog:
+        harvest = Harvest(catalog, REPOSITORY)
+        at = harvest.now(archive.now)
+
+        def of(uuid: str, *more: tuple[str, str]) -> tuple[str, Heard]:
+            told.clear()
+            arguments = [("identifier", f"oai:example.org:{uuid}"), *more]
+            try:
+                answer = listed(arguments, harvest, repository=REPOSITORY, at=at).decode()
+            except NoList as none:
+                answer = repr(none)
+            return answer, Heard(told)
+
+        of(ABSENT)
+        for more in ((), (("after", f"urn:uuid:{archive.never['file']}"),)):
+            answer, statements = of(ABSENT, *more)
+            assert answer.startswith("NoList")
+            assert statements
+            for uuid in (*archive.never.values(), *NAMELESS, archive.deleted, archive.described):
+                assert of(uuid, *more) == (answer, statements)
+        # Who listens hears a difference where there is one.
+        answer, statements = of(archive.open)
+        assert '"name":"a.txt"' in answer
+        assert statements.rows() > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -266,11 +267,14 @@ def render(shown):
 """
 
 
-def install(place: Path, function: str) -> None:
+def install(place: Path, function: str, version: str = "1.0", plugin: str = PLUGIN) -> None:
+    """In the place of what is installed there."""
+    if place.exists():
+        shutil.rmtree(place)
     folder(place, {
-        "box_format.py": PLUGIN,
-        "box_format-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: box-format\nVersion: 1.0\n",
-        "box_format-1.0.dist-info/entry_points.txt": f"[lantai.oai.formats]\nbox = box_format:{function}\n",
+        "box_format.py": plugin,
+        f"box_format-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: box-format\nVersion: {version}\n",
+        f"box_format-{version}.dist-info/entry_points.txt": f"[lantai.oai.formats]\nbox = box_format:{function}\n",
     })  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import resources
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lantai.errors import UsageError
 from lantai.metadata.elements import description, terms
 from lantai.model import Element, FileId, Format, Holdings, Level, PayloadFile, Record, RecordId
 from lantai.oai import plugins
-from lantai.oai.formats import FORMATS, Shown, joined
+from lantai.oai.formats import FORMATS, Shown, crosswalk, joined
 from lantai.oai.formats import Format as Given
 from tests.unit.test_oai_protocol import INSIDE, ROOT, SCHEMAS, schema, uuid
 
@@ -253,26 +253,39 @@ def test_premis_tells_of_each_file_its_size_digests_format_and_name() -> None:
     assert not list(root.iter(PREMIS + "event", PREMIS + "agent", PREMIS + "rights", PREMIS + "storage"))
 
 
-def test_premis_tells_only_counts_of_many_files_and_where_the_record_is() -> None:
+FILES = f"https://example.org/oai/files?identifier=oai:example.org:{uuid(1)}"
+
+
+def test_premis_tells_only_counts_of_many_files_and_where_they_are_listed() -> None:
     root = given_as("premis", shown(PHOTO, (), HELD["1001"]))
     types, values = (texts(root, PREMIS + "significantProperties" + one) for one in ("Type", "Value"))
     said = dict(zip(types, values, strict=True))
     assert (said["files"], said["bytes"]) == ("1001", "4000000000")
     assert {"fmt/43: 1000", "unknown: 1"} <= set(texts(root, PREMIS + "significantPropertiesValue"))
-    assert f"https://example.org/oai?verb=GetRecord&metadataPrefix=oai_dc&identifier=oai:example.org:{uuid(1)}" in (
-        texts(root, PREMIS + "objectIdentifierValue")
-    )
+    assert said["files are listed at"] == FILES
     assert texts(root, PREMIS + "size") == []
-    assert len(texts(given_as("premis", shown(PHOTO, (), HELD["1000"])), PREMIS + "size")) == 1000
+    listed = given_as("premis", shown(PHOTO, (), HELD["1000"]))
+    assert len(texts(listed, PREMIS + "size")) == 1000
+    assert "files are listed at" not in texts(listed, PREMIS + "significantPropertiesType")
 
 
-def test_mets_tells_only_counts_of_many_files() -> None:
+def test_mets_tells_only_counts_of_many_files_and_where_they_are_listed() -> None:
     root = given_as("mets", shown(PHOTO, (), HELD["1001"]))
     assert [(one.get("TYPE"), one.get("LABEL")) for one in root.iter(METS + "div")][1:] == [
         ("files", "1001 files, 4000000000 bytes"), ("format", "fmt/43: 1000 files"), ("format", "unknown: 1 files"),
     ]  # fmt: skip
     assert not list(root.iter(METS + "fileSec"))
-    assert len(list(given_as("mets", shown(PHOTO, (), HELD["1000"])).iter(METS + "file"))) == 1000
+    (counted,) = (one for one in root.iter(METS + "div") if one.get("TYPE") == "files")
+    (section,) = (one for one in root.iter(METS + "techMD") if one.get("ID") == counted.get("ADMID"))
+    assert [(one.get(XLINK + "href"), one.get("MIMETYPE")) for one in section] == [(FILES, "application/x-ndjson")]
+    listed = given_as("mets", shown(PHOTO, (), HELD["1000"]))
+    assert len(list(listed.iter(METS + "file"))) == 1000
+    assert FILES not in [one.get(XLINK + "href") for one in listed.iter(METS + "mdRef")]
+
+
+def test_files_are_listed_below_the_address_that_harvesters_reach() -> None:
+    one = replace(shown(PHOTO), base_url="https://archive.example.org/oai/")
+    assert one.all_files == f"https://archive.example.org/oai/files?identifier=oai:example.org:{uuid(1)}"
 
 
 @pytest.mark.parametrize("prefix", ["mets", "premis"])
@@ -342,6 +355,32 @@ def bring(monkeypatch: pytest.MonkeyPatch, made: object) -> Mapping[str, Given]:
 
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Point("box", "a:b", group)])
     return plugins.formats()
+
+
+def installed(place: Path, version: str) -> EntryPoint:
+    """Of a distribution as pip leaves it."""
+    info = place / f"box-{version}" / f"box_format-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: box-format\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[lantai.oai.formats]\nbox = a:b\n")
+    [point] = Distribution.at(info).entry_points
+    return point
+
+
+def test_a_format_has_the_version_that_it_says_or_that_of_the_package_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def brought(version: str, said: str) -> str:
+        point = installed(tmp_path / f"says-{said}", version)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+        monkeypatch.setattr(EntryPoint, "load", lambda _point: lambda: replace(BOX, version=said))
+        return crosswalk(plugins.formats())
+
+    first, second = brought("1.0", ""), brought("1.0.1+x", "")
+    assert (first != second, "1.0.1" in second) == (True, True)
+    assert brought("1.0", "2021") == brought("2.0", "2021")
+    assert brought("3.0", "2022") not in (brought("4.0", "2021"), brought("3.0", ""))
+    assert bring(monkeypatch, lambda: BOX)["box"].version == ""
 
 
 def fail() -> Iterator[None]:

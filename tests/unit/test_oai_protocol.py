@@ -17,6 +17,7 @@ from lxml import etree
 from lantai.metadata.xml import text
 from lantai.model import RecordId
 from lantai.oai import Brand, Item, NotYet, Repository, Set, Wanted
+from lantai.oai.formats import FORMATS
 from lantai.oai.protocol import respond
 from lantai.oai.tokens import unseal
 from tests.conformance.shelf import Shelf
@@ -678,6 +679,16 @@ def test_whatever_one_argument_is_there_is_a_valid_answer(name: str, value: str,
     alone = [] if name == "resumptionToken" else [one for one in fitting if one[0] != name]
     ask(Shelf(FIVE), ("verb", verb), *alone, (name, value))
     respond([(name, value)], Shelf(), repository=REPOSITORY, now=NOW, key=KEY, page_size=1, token_ttl=1)
+
+
+def test_a_list_whose_format_is_given_no_more_ends_with_an_error() -> None:
+    token = next(iter(texts(get(Shelf(FIVE), "ListRecords", 2, metadataPrefix="oai_qdc"), "resumptionToken")))
+    left = {prefix: one for prefix, one in FORMATS.items() if prefix != "oai_qdc"}
+    told = respond(
+        [("verb", "ListRecords"), ("resumptionToken", token)], Shelf(FIVE), repository=REPOSITORY, now=NOW, key=KEY,
+        page_size=2, token_ttl=600, formats=left,
+    )  # fmt: skip
+    assert errors(etree.fromstring(told)) == ["cannotDisseminateFormat"]
 
 
 @given(ANY, ANY, ANY)
