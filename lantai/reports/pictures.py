@@ -5,6 +5,7 @@ pygal is imported where a picture is drawn: every other command is spared it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,7 @@ _FONT = '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC"
 
 def columns(labels: Sequence[str], series: Mapping[str, Sequence[int]], *, colours: Sequence[str], name: str) -> str:
     """One column a label, the series stacked in it. name: of the picture in its page, unlike every other's."""
-    import pygal  # noqa: PLC0415
-
+    pygal = _pygal()
     most = max((sum(one) for one in zip(*series.values(), strict=True)), default=0)
     chart = pygal.StackedBar(**_settings(colours, height=260, most=most))
     chart.x_labels = list(labels)
@@ -34,8 +34,7 @@ def columns(labels: Sequence[str], series: Mapping[str, Sequence[int]], *, colou
 
 def slices(series: Mapping[str, Sequence[Bar]], ticks: Sequence[float], *, colours: Sequence[str], name: str) -> str:
     """Bars over a line of numbers. ticks: those that are written below it."""
-    import pygal  # noqa: PLC0415
-
+    pygal = _pygal()
     most = max((bar[0] for bars in series.values() for bar in bars), default=0)
     chart = pygal.Histogram(**_settings(colours, height=220, most=most))
     chart.x_labels = list(ticks)
@@ -43,6 +42,14 @@ def slices(series: Mapping[str, Sequence[Bar]], ticks: Sequence[float], *, colou
     for title, bars in series.items():
         chart.add(title, list(bars))
     return _svg(chart, name)
+
+
+def _pygal() -> Any:
+    import pygal  # noqa: PLC0415
+
+    # It would stand in the way of all that is imported afterwards, with what Python has given up; it is for maps only.
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, pygal.PluginImportFixer)]
+    return pygal
 
 
 def _settings(colours: Sequence[str], *, height: int, most: float) -> dict[str, Any]:

@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "LANTAI_BY": "王芳",
 }
 
+_PROGRESS = re.compile(r"\d+ (of \d+ )?files?, .*/s\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -48,6 +50,11 @@ class Done:
     def object(self) -> dict[str, Any]:
         (found,) = self.objects
         return found
+
+    @property
+    def noted(self) -> str:
+        """Standard error without progress, which is told of work of more than a second: of any on a slow machine."""
+        return "".join(line for line in self.err.splitlines(keepends=True) if not _PROGRESS.match(line))
 
     @property
     def error(self) -> dict[str, str]:

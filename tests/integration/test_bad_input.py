@@ -263,7 +263,7 @@ def test_what_may_not_be_touched_is_named(
     assert error["subject"].removeprefix(f"{tmp_path}/") == subject
     assert "ermission" in error["what"]
     assert "home" not in error["remedy"]
-    assert done.err == ""
+    assert done.noted == ""
     assert lantai.state() == before
 
 

@@ -210,7 +210,7 @@ def test_a_store_or_an_object_is_validated_without_a_home(stocked: tuple[Lantai,
 
 def test_an_empty_store_is_no_error(lantai: Lantai) -> None:
     done = lantai("validate")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.noted) == (0, "")
     assert lantai("validate", "--json").objects == []
 
 

@@ -39,7 +39,9 @@ from tests.integration.county import (
 from tests.integration.harvested import running
 
 FIVE = [Item(number, f"第 {number} 件", f"2026-03-0{number}T00:00:00Z") for number in range(1, 6)]
-LIMITS = {"LANTAI_HARVEST__ANSWER_SECONDS": "1", "LANTAI_HARVEST__ANSWER_SIZE": "1MB"}
+LIMITS = {"LANTAI_HARVEST__ANSWER_SIZE": "1MB"}
+HURRY = {"LANTAI_HARVEST__ANSWER_SECONDS": "1"}
+"""For answers that do not end: others may take longer on a machine that has more to do."""
 
 
 def harvested(lantai: Lantai, url: str, *more: str, **environment: str) -> dict[str, Any]:
@@ -425,9 +427,7 @@ def test_a_server_that_is_broken_or_means_harm_does_none(gathered: tuple[Lantai,
     bomb()
     before, store = held(home), kept(home.folder / "store")
     county.odd = lambda asked: reply() if asked.get("verb") == "ListRecords" else None
-    began = time.monotonic()
-    done = home("harvest", url, "--from", "2026-01-01", "--json")
-    assert time.monotonic() - began < 30
+    done = home("harvest", url, "--from", "2026-01-01", "--json", **HURRY if "slow" in case else {})
     assert done.code == 1, done
     assert why in done.error["what"]
     assert done.error["subject"].startswith(url)
@@ -440,7 +440,7 @@ def test_a_server_that_is_broken_or_means_harm_does_none(gathered: tuple[Lantai,
 def test_a_server_that_does_not_say_who_it_is_is_asked_for_nothing(lantai: Lantai, case: str) -> None:
     county = County(FIVE, odd=lambda _asked: ODD[case][0]())
     with answering(county) as url:
-        assert lantai("harvest", url, "--json", **LIMITS).code == 1
+        assert lantai("harvest", url, "--json", **LIMITS, **HURRY if "slow" in case else {}).code == 1
     assert {one["verb"] for one in county.asked if "verb" in one} == {"Identify"}
     assert kept(lantai.folder / "store") == {}
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -67,6 +68,15 @@ def listening(limit: int = 1_000_000, proxies: Sequence[str] = ()) -> Iterator[i
     finally:
         running.should_exit = True
         thread.join()
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may be so: what a test does not wait for has minutes."""
+    for name in ("_HEADERS_WITHIN", "_IDLE", "_LINGER"):
+        monkeypatch.setattr(server, name, 300)
+    monkeypatch.setattr(provider, "_BODY_WITHIN", 300)
+    monkeypatch.setattr(provider, "_PATIENCE", 300)
 
 
 @pytest.fixture
@@ -373,7 +383,7 @@ def test_a_list_that_is_not_ready_yet_is_waited_for(port: int, monkeypatch: pyte
 def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = threading.Semaphore(0)
+    begun, moment = threading.Semaphore(0), [0.0]
 
     def respond(arguments: Sequence[tuple[str, str]], *_more: object, **_named: object) -> bytes:
         if arguments == [("x", "")]:
@@ -382,7 +392,7 @@ def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
         return SPOKEN
 
     monkeypatch.setattr(provider, "respond", respond)
-    monkeypatch.setattr(provider, "_PATIENCE", 2)
+    monkeypatch.setattr(provider, "time", SimpleNamespace(monotonic=lambda: moment[0]))
     found: list[HTTPResponse] = []
     threads = [threading.Thread(target=lambda: found.append(ask(port, "/oai?x")[0])) for _one in range(10)]
     for one in threads:
@@ -390,6 +400,7 @@ def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
     assert all(begun.acquire(timeout=30) for _one in threads)
     assert ask(port, "/oai?y")[0].status == 200
     assert not found
+    moment[0] = 1000.0
     for one in threads:
         one.join()
     assert [(one.status, one.getheader("Retry-After")) for one in found] == [(503, "1")] * 10
@@ -398,9 +409,7 @@ def test_a_list_that_does_not_become_ready_is_put_off_and_holds_up_no_other(
 def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "_BODY_WITHIN", 0.2)
     head = f"POST /oai HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nContent-Type: {FORM['Content-Type']}\r\n\r\nverb"
-    began = time.monotonic()
     assert exchange(port, head.encode()).startswith(b"HTTP/1.1 408")
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -409,20 +418,25 @@ def test_a_body_that_does_not_come_is_not_waited_for(port: int, monkeypatch: pyt
 def test_a_request_that_does_not_come_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(server, "_HEADERS_WITHIN", 0.2)
-    began = time.monotonic()
+    monkeypatch.setattr(server, "_HEADERS_WITHIN", 1.0)
     assert exchange(port, sent).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
-    assert time.monotonic() - began < 5
 
 
 def test_an_answer_that_is_not_read_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, port: int, asked: list[object]
 ) -> None:
+    ended, lost = threading.Event(), server._Patient.connection_lost
+
+    def connection_lost(self: server._Patient, exc: Exception | None) -> None:
+        lost(self, exc)
+        ended.set()
+
+    monkeypatch.setattr(server._Patient, "connection_lost", connection_lost)
     monkeypatch.setattr(server, "_ANSWER_WITHIN", 0.3)
     monkeypatch.setattr(provider, "respond", lambda *_all, **_more: bytes(64 << 20))
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(b"GET /oai?x HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(1.5)
+        assert ended.wait(60)
         received = 0
         with contextlib.suppress(ConnectionResetError):
             while chunk := line.recv(1 << 20):
@@ -480,8 +494,7 @@ def test_more_connections_than_all_may_have_are_told_when_to_come_again(port: in
     _until(lambda: ask(port, "/oai?verb=Identify")[0].status == 200)
 
 
-def test_what_is_refused_is_bounded_too(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_LINGER", 300)
+def test_what_is_refused_is_bounded_too(port: int) -> None:
     most, before = server._CONNECTIONS, _files()
     with held(port, 3 * most, b"") as lines:
         assert all(map(is_refused, lines[most // 4 :]))
@@ -551,7 +564,7 @@ def test_clients_of_one_ipv6_network_are_one_and_an_ipv4_address_is_the_same_how
     ],
 )
 def test_what_is_no_http_is_refused(port: int, monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
-    monkeypatch.setattr(server, "_HEADERS_WITHIN", 0.5)
+    monkeypatch.setattr(server, "_HEADERS_WITHIN", 1.0)
     assert exchange(port, request_)[:12] in (b"HTTP/1.1 400", b"")
     assert ask(port, "/oai?verb=Identify")[0].status == 200
 
@@ -619,10 +632,10 @@ def _port(said: dict[str, Any]) -> int:
 
 
 def _until(true: Callable[[], bool]) -> None:
-    for _time in range(300):
+    for _time in range(1200):
         if true():
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError("it did not come to that")
 
 

@@ -108,7 +108,7 @@ def test_a_fault_is_told_once_and_again_when_it_changes_and_when_all_is_well(
 
     first = flip(lantai, NAME)
     done = lantai(*night)
-    assert (done.code, done.err) == (1, "")
+    assert (done.code, done.noted) == (1, "")
     ((to, mail), (other, _mail)) = mailbox.taken
     assert (to, other) == ("a@example.org", "b@example.org")
     assert mail["Subject"] == "[faults] 云岭县档案馆: 1 package lost (lantai audit)"

@@ -31,6 +31,22 @@ def timetable(lantai: Lantai, task: str, line: str) -> None:
     settings.write_text("\n".join(f'{task} = "{line}"' if one.startswith(f"{task} = ") else one for one in text) + "\n")
 
 
+@pytest.fixture
+def stocked(stocked: tuple[Lantai, str]) -> tuple[Lantai, str]:
+    """What never ran is due; what ran is not, for half a day, whatever the time is now."""
+    lantai, _id = stocked
+    far(lantai)
+    return stocked
+
+
+def far(lantai: Lantai) -> None:
+    """The times of the timetable."""
+    with Archive(lantai.folder, by="王芳") as archive:
+        then = datetime.now(archive.zone) + timedelta(hours=12)
+    for task in jobs.TASKS:
+        timetable(lantai, task, f"{then.minute} {then.hour} * * *")
+
+
 def test_what_is_due_runs_once(stocked: tuple[Lantai, str]) -> None:
     lantai, id = stocked
     assert told(lantai) == [("clean", "passed"), ("replicate", "passed"), ("audit", "passed")]
@@ -122,6 +138,7 @@ def test_what_ends_without_an_entry_is_not_taken_for_the_run_before_and_waits_fo
 
 def test_a_store_that_is_away_and_owes_nothing_is_not_missed(lantai: Lantai, second: Path, records: Path) -> None:
     lantai.stored(records)
+    far(lantai)
     assert told(lantai)[-1] == ("audit", "passed")
     second.rename(second.with_name("in the safe"))
     assert lantai("audit", "--due", "--json").code == 0
