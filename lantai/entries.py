@@ -343,12 +343,16 @@ class Entries:
         The home gets back what it wrote itself, if it is among the targets. keep: for what is damaged in a store.
         """
         sources, own = self.sources(), self._own.writer()
-        for one in merge(
-            sources, {name: sources[name] for name in targets if name in sources}, self._archive, keep=keep,
-            lacks=lambda name, writer: name != HOME or writer == own,
-        ):  # fmt: skip
-            self._note_held({one.store: {one.writer: one.number}})
-            yield one
+        held: dict[str, dict[str, int]] = {}
+        try:
+            for one in merge(
+                sources, {name: sources[name] for name in targets if name in sources}, self._archive, keep=keep,
+                lacks=lambda name, writer: name != HOME or writer == own,
+            ):  # fmt: skip
+                held.setdefault(one.store, {})[one.writer] = one.number
+                yield one
+        finally:
+            self._note_held(held)
 
     def _note_held(self, seen: Held, *, begins: Container[str] = ()) -> None:
         """What cannot be noted is not known later."""
