@@ -120,12 +120,12 @@ def _found_whole(store: str, level: str) -> ScalarSelect[str]:
     one damage was found, and not settled by a later check as close.
     """
     every, found, later, rank = t.checked, t.checked.alias(), t.checked.alias(), _LEVELS.index(level)
-    of_store = and_(found.c.package == t.packages.c.id, found.c.store == store)
     as_close = and_(later.c.package == found.c.package, later.c.store == store, _rank(later) >= _rank(found))
     settled = select(later).where(as_close, later.c.valid, later.c.at > found.c.at).correlate(found).exists()
-    damaged = select(found).where(of_store, ~found.c.valid, _rank(found) <= rank, ~settled)
+    # Not asked of each package: they are few.
+    damaged = select(found.c.package).where(found.c.store == store, ~found.c.valid, _rank(found) <= rank, ~settled)
     whole = and_(every.c.package == t.packages.c.id, every.c.store == store, _rank(every) >= rank, every.c.valid)
-    newest = select(func.max(type_coerce(every.c.at, Text))).where(whole, ~damaged.correlate(t.packages).exists())
+    newest = select(func.max(type_coerce(every.c.at, Text))).where(whole, every.c.package.not_in(damaged))
     return newest.correlate(t.packages).scalar_subquery()
 
 
