@@ -197,7 +197,7 @@ class Stores:
             if one.name == name:
                 return one
         raise UsageError(
-            _("there is no store of this name"), subject=name,
+            _("there is no store of this name"), subject=name or "store",
             remedy=_("Name one of: {names}.").format(names=", ".join(one.name for one in self.settings)),
         )  # fmt: skip
 

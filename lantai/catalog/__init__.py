@@ -90,6 +90,8 @@ Part = TypeVar("Part")
 
 _PAGE = 500
 """Rows that one short read takes; iterating holds no lock and no snapshot between two of them."""
+_LARGE_PAGE = 10_000
+"""Where each read looks at every package, so that there are few."""
 
 
 class Catalog:
@@ -225,9 +227,9 @@ class Catalog:
         """
 
         def page(
-            connection: Connection, last: tuple[str, str] | None, size: int
+            connection: Connection, last: tuple[str, str] | None, _size: int
         ) -> list[tuple[PackageId, datetime | None]]:
-            return journal.last_checked(connection, store, level, last or ("", ""), size)
+            return journal.last_checked(connection, store, level, last or ("", ""), _LARGE_PAGE)
 
         return self._pages(page, lambda one: (t.instant(one[1]) if one[1] else "", one[0]), None, None)
 

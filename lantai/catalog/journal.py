@@ -13,8 +13,11 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
+    ScalarSelect,
     Text,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -107,22 +110,32 @@ def checks(connection: Connection, package: str) -> list[Check]:
     return [Check(row.store, row.level, row.at, row.valid, row.software) for row in connection.execute(mine)]
 
 
-def closer(level: str) -> ColumnElement[bool]:
-    """At that level, or a closer one."""
-    return t.checked.c.level.in_(CHECK_LEVELS[CHECK_LEVELS.index(level) :])
+def _found_whole(store: str, level: str) -> ScalarSelect[str]:
+    """When a package was last found whole at that level or a closer one. NULL: never, or at that level or a less close
+    one damage was found, and not settled by a later check as close.
+    """
+    every, found, later, rank = t.checked, t.checked.alias(), t.checked.alias(), CHECK_LEVELS.index(level)
+    as_close = and_(later.c.package == found.c.package, later.c.store == store, _rank(later) >= _rank(found))
+    settled = select(later).where(as_close, later.c.valid, later.c.at > found.c.at).correlate(found).exists()
+    # Not asked of each package: they are few.
+    damaged = select(found.c.package).where(found.c.store == store, ~found.c.valid, _rank(found) <= rank, ~settled)
+    whole = and_(every.c.package == t.packages.c.id, every.c.store == store, _rank(every) >= rank, every.c.valid)
+    newest = select(func.max(type_coerce(every.c.at, Text))).where(whole, every.c.package.not_in(damaged))
+    return newest.correlate(t.packages).scalar_subquery()
+
+
+def _rank(checks: FromClause) -> ColumnElement[int]:
+    return case(dict(zip(CHECK_LEVELS, range(len(CHECK_LEVELS)), strict=True)), value=checks.c.level)
 
 
 def last_checked(
     connection: Connection, store: str, level: str, after: tuple[str, str], limit: int
 ) -> list[tuple[PackageId, datetime | None]]:
-    """Of the packages that lie in the store: when each was checked at that level or a closer one and found whole, if
-    its newest check there found it so; never, and longest ago, first.
+    """Of the packages that lie in the store: when each was checked at that level or a closer one and found whole, and
+    not since found otherwise; never, and longest ago, first.
     """
     held = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
-    is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)
-    mine = and_(is_its, closer(level), t.checked.c.valid)
-    newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
-    at = func.coalesce(newest, "")
+    at = func.coalesce(_found_whole(store, level), "")
     asked = (
         select(t.packages.c.id, at.label("at"))
         .where(held.exists(), tuple_(at, t.packages.c.id) > tuple_(*map(literal, after)))
@@ -193,10 +206,7 @@ def checks_by_hour(connection: Connection, level: str) -> Iterator[Checks]:
 def covered(connection: Connection, store: str, level: str, before: datetime) -> Coverage:
     """See Catalog.covered. One look at each package, whatever their number."""
     lies = select(t.copies.c.package).where(t.copies.c.package == t.packages.c.key, t.copies.c.store == store)
-    is_its = and_(t.checked.c.package == t.packages.c.id, t.checked.c.store == store)
-    mine = and_(is_its, closer(level), t.checked.c.valid)
-    newest = select(func.max(type_coerce(t.checked.c.at, Text))).where(mine).scalar_subquery()
-    each = select(newest.label("at")).select_from(t.packages).where(lies.exists()).subquery()
+    each = select(_found_whole(store, level).label("at")).select_from(t.packages).where(lies.exists()).subquery()
     late = func.count().filter(each.c.at < t.instant(before))
     row = connection.execute(select(func.count(), func.count(each.c.at), late, func.min(each.c.at))).one()
     oldest = datetime.fromisoformat(row[3]) if row[3] else None

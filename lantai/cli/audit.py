@@ -49,7 +49,7 @@ class _Budget(click.ParamType[Budget]):
 @option("--all", "everything", is_flag=True, help=N_("Every package."))
 @option("--due", is_flag=True, help=N_("What [fixity] every asks for now, the longest ago first: for cron or a timer."))
 @option("--package", "packages", multiple=True, metavar="ID", help=N_("Only this package."))
-@option("--store", metavar="NAME", help=N_("Only this store; else all."))
+@option("--store", "stores", multiple=True, metavar="NAME", help=N_("Only this store; else all."))
 @option(
     "--level", type=click.Choice(("listing", "server", "full")),
     help=N_("How closely; else what [fixity] level says."),
@@ -67,7 +67,7 @@ def audit(
     everything: bool,
     due: bool,
     packages: Sequence[str],
-    store: str | None,
+    stores: Sequence[str],
     level: Level | None,
     budget: Budget | None,
     no_repair: bool,
@@ -79,11 +79,12 @@ def audit(
         )  # fmt: skip
     with session.open(judging=True) as archive:
         output = session.output(archive)
-        what: What = "all" if everything else "due" if due else tuple(package_of(archive, text) for text in packages)
-        stores = (store,) if store else tuple(one.name for one in archive.settings.store)
+        named = dict.fromkeys(package_of(archive, text) for text in packages)  # twice is once
+        what: What = "all" if everything else "due" if due else tuple(named)
+        among = tuple(dict.fromkeys(stores or (one.name for one in archive.settings.store)))
         try:
             with metered() as meter:
-                asked = Asked(what, stores, level or archive.settings.fixity.level, repair=not no_repair, budget=budget)
+                asked = Asked(what, among, level or archive.settings.fixity.level, repair=not no_repair, budget=budget)
                 outcome = archive.audits.run(asked, progress=meter)
         finally:
             tell_unnoted(archive)

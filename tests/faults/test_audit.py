@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -361,9 +362,11 @@ def begin(
     began = ask_process(server, do="auditing", processes=processes, together=together, **words)
     code = ask_process(server, wait=began)
     until = time.monotonic() + PATIENCE
-    while left := of_session(began):
-        assert time.monotonic() < until, f"still alive: {left}"
+    while (left := of_session(began)) and time.monotonic() < until:
         time.sleep(0.01)
+    for one in left:
+        os.kill(one, signal.SIGKILL)
+    assert left == [], "they outlived it"
     return code
 
 

@@ -358,6 +358,21 @@ def test_sizes_that_a_damaged_mets_states_are_not_believed(lantai: Lantai, secon
     assert {one["package"] for one in told["failed"]} <= set(ids)
 
 
+def test_what_a_listing_found_damaged_is_due_for_a_closer_look_at_once(
+    lantai: Lantai, second: Path, ids: list[str]
+) -> None:
+    assert ids
+    assert lantai("audit", "--all").code == 0
+    cut(at(second, PLACES["content"]))
+    assert lantai("audit", "--all", "--level", "listing", "--no-repair").code == 1
+    for level in ("full", "listing"):
+        done = lantai("audit", "--due", "--level", level, "--no-repair", "--json")
+        assert (done.code, done.object["checked"]) == (1, 1)
+    assert lantai("audit", "--due", "--json").object["repaired"] == 1
+    for level in ("full", "listing"):
+        assert lantai("audit", "--due", "--level", level, "--json").object["checked"] == 0
+
+
 def test_a_listing_that_is_blind_to_sizes_is_void(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -780,9 +795,19 @@ def test_a_version_that_differs_between_stores_is_told_and_left_alone(
     assert inventory.read_bytes() == data
 
 
+def test_what_is_named_twice_is_audited_once(lantai: Lantai, second: Path, ids: list[str]) -> None:
+    assert second.exists()
+    named = [word for id in (ids[0], ids[1], ids[0][-12:]) for word in ("--package", id)]
+    for stores, count in ((["second", "local", "second"], 4), (["second"], 2)):
+        words = [*named, *(word for store in stores for word in ("--store", store))]
+        assert lantai("audit", *words, "--json").object["checked"] == count
+    assert len(checks(lantai)) == 6
+
+
 @pytest.mark.parametrize(
     ("words", "kind"),
     [(["audit"], "UsageError"), (["audit", "--all", "--package", "a1b2c3"], "UsageError"),
+     (["audit", "--all", "--store", ""], "UsageError"), (["audit", "--all", "--store", "third"], "UsageError"),
      (["audit", "--package", "a1b2c3"], "NotFound")],
 )  # fmt: skip
 def test_bad_input_says_what_to_do(lantai: Lantai, words: list[str], kind: str) -> None:
