@@ -1,4 +1,5 @@
-"""S3 servers for whoever asks, one of each kind in each process of tests: tests/services starts them in a second.
+"""S3 servers for whoever asks, one of each kind in each process of tests: tests/services starts them in a second. And
+chance that is the same each time (tests/chance.py).
 
 Where a server's programs are not installed, the tests that need it are skipped and say so; with CI=true they fail.
 """
@@ -11,11 +12,14 @@ from typing import NoReturn
 
 import pytest
 
+from tests.chance import quieten_hypothesis
 from tests.services import Server, keyed
 from tests.services.ceph import PACKAGES, ceph
 from tests.services.ceph import lacking as ceph_lacks
 from tests.services.moto import lacking as moto_lacks
 from tests.services.moto import moto
+
+quieten_hypothesis()
 
 
 def _missing(what: str) -> NoReturn:

@@ -161,14 +161,23 @@ def updating(*, home: str, package: str, name: str, told: str, start: str, end: 
 
 
 def cleaning(*, home: str, told: str, start: str, end: str, pause: float, seed: int) -> int:
-    """Take every draft for dead, with random pauses of at most so many seconds, until there is a file end."""
+    """Take every draft for dead, with random pauses of at most so many seconds, until there is a file end. Each time
+    they may be longer: however slow the machine is, a draft lives to its end at last.
+    """
     chance, parent = random.Random(seed), os.getppid()
     _await(start)
-    while not Path(end).exists() and os.getppid() == parent:
+
+    def goes_on() -> bool:
+        return not Path(end).exists() and os.getppid() == parent
+
+    while goes_on():
         with Archive(Path(home), by="clean") as archive:
             settled = list(archive.clean(older_than=timedelta(0)))
         _tell(settled=[one.outcome for one in settled])
-        time.sleep(chance.uniform(0, pause))
+        until = time.monotonic() + chance.uniform(0, pause)
+        while time.monotonic() < until and goes_on():
+            time.sleep(0.05)
+        pause *= 1.1
     return 0
 
 

@@ -1,7 +1,6 @@
 """Processes that are killed, and processes that work at once, on every kind of store.
 
-LANTAI_FAULTS=full: as often as one would before a release. LANTAI_SEED: the same points of death as the run that
-printed it.
+LANTAI_FAULTS=full: as often as one would before a release. LANTAI_SEED: other points of death (tests/chance.py).
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from lantai.errors import Exists
 from lantai.model import PackageId
 from lantai.storage import Bucket, open_store, promises
 from lantai.storage.ocfl import Root
+from tests.chance import seeded
 from tests.conformance.doubles import MemoryStore
 from tests.conformance.objects import PACKAGE, copied, keys, lay, objects, of, refused, swept
 from tests.conformance.objects import home as writing
@@ -158,12 +158,6 @@ def place(
         done = Lantai(tmp_path, environment)("init", "home", "--name", "云岭县档案馆", *words)
     assert done.code == 0, done
     return Place(Lantai(tmp_path / "home", environment), Root(open_store(where)), processes, server, name)
-
-
-def seeded() -> random.Random:
-    seed = int(os.environ.get("LANTAI_SEED") or random.randrange(1 << 32))
-    print(f"LANTAI_SEED={seed}")
-    return random.Random(seed)
 
 
 def submission(where: Path, *, large: bool = False) -> Path:
@@ -339,7 +333,7 @@ def test_a_process_killed_at_any_moment_leaves_the_old_state_or_the_new(
             became = killing.look(package, stored)
         killing.go_on(kind, words, became)
     print(dict(left), dict(killing.met), killing.length)
-    assert killing.met["killed", "killed"] >= kills * 0.6
+    assert killing.met["killed", "killed"] >= kills * 0.4  # those that die by the clock may have ended before
     assert {state for _kind, state in left} == {"old", "new"}
     assert place.lantai("clean", "--older-than", "0").code == 0
     assert listed(place.lantai) == killing.state

@@ -3,7 +3,7 @@
 On the file system each harm is done by itself. A server is slower: there some are done at once, each to another
 thing, and none that hides the rest.
 
-LANTAI_FAULTS=full: each by itself everywhere, with many bits. LANTAI_SEED: the bits of the run that printed it.
+LANTAI_FAULTS=full: each by itself everywhere, with many bits. LANTAI_SEED: other bits (tests/chance.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pytest
 from lantai.model import PackageId
 from lantai.storage import Bucket, Store, open_store, promises
 from lantai.storage.ocfl import Root
+from tests.chance import seeded
 from tests.conformance.objects import keys
 from tests.integration.command import Done, Lantai, folder
 from tests.services import bucket
@@ -227,9 +228,7 @@ def lying(store: Store) -> dict[str, bytes]:
 
 @pytest.fixture
 def chance() -> random.Random:
-    seed = int(os.environ.get("LANTAI_SEED") or random.randrange(1 << 32))
-    print(f"LANTAI_SEED={seed}")
-    return random.Random(seed)
+    return seeded()
 
 
 def test_a_flipped_bit_is_named(kept: Kept, chance: random.Random) -> None:

@@ -1,6 +1,6 @@
 """The journal and the catalogue under fire: commands that are killed anywhere, histories that crash, a full disk.
 
-LANTAI_FAULTS=full: as often as one would before a release. LANTAI_SEED: the run that printed it.
+LANTAI_FAULTS=full: as often as one would before a release. LANTAI_SEED: others (tests/chance.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_backends import FULL, Place, place, processes, seeded
+from tests.chance import seeded
+from tests.faults.test_backends import FULL, Place, place, processes
 from tests.integration.command import Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
@@ -69,7 +70,7 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_and_nothing_doubled(place
         process = place.begin("timed", f"killed-{number}", lantai, words=words, after=after)
         code = process.join()
         assert code in (0, -signal.SIGALRM), code
-        if number < 0:
+        if code == 0:  # the machine may be quicker now than it was
             lengths[kind] = float(process.told.with_suffix(".seconds").read_text())
         met[kind, code == 0] += number >= 0
         assert lantai(*words).code == 0, words

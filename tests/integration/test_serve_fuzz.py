@@ -1,12 +1,11 @@
 """Ten thousand requests that nobody should send, to a real `lantai serve`: each gets an answer or a closed connection,
 and the processes are as they were.
 
-LANTAI_SEED: the run that printed it.
+LANTAI_SEED: others (tests/chance.py).
 """
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_from_bytes
 from urllib.request import urlopen
 
+from tests.chance import seeded
 from tests.integration.command import Lantai, folder
 from tests.integration.harvested import running
 from tests.integration.schemas import judged
@@ -205,9 +205,7 @@ def together(port: int, chance: random.Random, requests: int) -> list[Client]:
 
 
 def test_ten_thousand_bad_requests_cost_nothing(lantai: Lantai, tmp_path: Path) -> None:
-    seed = int(os.environ.get("LANTAI_SEED") or random.randrange(1 << 32))
-    print(f"LANTAI_SEED={seed}")
-    chance = random.Random(seed)
+    chance = seeded()
     settings = lantai.folder / "lantai.toml"
     settings.write_text(re.sub(r"requests_per_minute = \d+", "requests_per_minute = 1000000", settings.read_text()))
     lantai.stored(folder(tmp_path / "open", {"a.txt": "open\n"}), "--access", "open")
