@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import heapq
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from .catalog import Catalog, Source
 from .errors import Exists, LantaiError, NotFound, StoreUnavailable
 from .messages import _
 from .model import Agent, Budget, Finding, Gathered, Received, Scope
-from .oai.compare import Days, differing, held, spans, told
+from .oai.compare import Days, Had, differing, had, held, spans, told
 from .oai.fetch import Fetcher, Limits, refused
 from .oai.harvest import answers
 from .oai.remote import About, Answer, Remote
@@ -38,7 +39,8 @@ class Harvested:
     """What came of a harvest. name: how the archive calls itself; received: records in the answers; of these own: of
     this archive's namespace, left out; unchanged: as they were known, not written again; live, deleted: written. gone:
     were live before; held: are live now; until: the newest responseDate; missing: the required stores that lack any of
-    it. differing: days that three more rounds did not settle; None: it was not asked for.
+    it. differing: days that three more rounds did not settle; None: it was not asked for. left_out: of own, where they
+    are to be verified, what came of each.
     """
 
     source: str
@@ -59,6 +61,7 @@ class Harvested:
     warnings: list[Finding] = field(default_factory=list)
     differing: list[Finding] | None = None
     rounds: int = 0
+    left_out: dict[str, Had] | None = None
 
 
 @dataclass(slots=True)
@@ -121,7 +124,7 @@ class Harvests:
             self.catch_up(source)
             server = Remote(fetcher.url, fetcher.get)
             about = server.identify()
-            done = Harvested(source, fetcher.url, asked, about.name)
+            done = Harvested(source, fetcher.url, asked, about.name, left_out={} if verify else None)
             before = self._catalog.remote.held(source, asked.prefix)
             known = self._catalog.remote.source(source)
             done.asked, going = self._plan(known, asked, about)
@@ -183,6 +186,8 @@ class Harvests:
         for one in records:
             if one.identifier.casefold().startswith(own):
                 done.own += 1
+                if done.left_out is not None:
+                    done.left_out[one.identifier] = had(one)
             elif known.get(one.identifier) == one:
                 done.unchanged += 1
             else:
@@ -217,7 +222,9 @@ class Harvests:
         prefix, spec = done.asked.prefix, done.asked.spec
         for number in range(_ROUNDS + 1):
             there = self._receipt(fetcher, prefix, spec)
-            here = held(self._catalog.remote.records(done.source, prefix), spec)
+            # Of the server's records that are ours, those of days that were asked for as a whole are all there.
+            known = map(had, self._catalog.remote.records(done.source, prefix))
+            here = held(heapq.merge(known, sorted((done.left_out or {}).values())), spec)
             days = differing(there, here)
             if not days:
                 return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import groupby
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..model import Received
 from .receipt import Root, digest, leaf
@@ -38,15 +38,28 @@ def told(receipt: bytes, prefix: str, spec: str | None) -> Days:
     return found
 
 
-def held(records: Iterable[Received], spec: str | None) -> Days:
-    """The same of what was harvested. records: in the order of (datestamp, identifier); spec: of which set."""
+class Had(NamedTuple):
+    """A record as a receipt has it, in the order of receipts. metadata: its digest; "" if it is deleted."""
+
+    datestamp: str
+    identifier: str
+    live: bool
+    metadata: str
+    sets: tuple[str, ...]
+
+
+def had(one: Received) -> Had:
+    return Had(one.datestamp, one.identifier, one.live, digest(one.metadata) if one.live else "", one.sets)
+
+
+def held(records: Iterable[Had], spec: str | None) -> Days:
+    """The same of what was harvested. records: in their order; spec: of which set."""
     found = {}
     for day, some in groupby(records, lambda one: one.datestamp[:10]):
         root = Root()
         for one in some:
             if spec is None or any(own == spec or own.startswith(f"{spec}:") for own in one.sets):
-                metadata = digest(one.metadata) if one.live else ""
-                root.add(leaf(one.identifier, one.datestamp, live=one.live, metadata=metadata))
+                root.add(leaf(one.identifier, one.datestamp, live=one.live, metadata=one.metadata))
         if root.count:
             found[day] = (root.count, root.value().hex())
     return found
