@@ -1,6 +1,6 @@
 """Where bytes are kept. Keys are relative POSIX paths.
 
-Store: eight methods, the contract of every backend. tests/conformance/store.py is its judge.
+Store: nine methods, the contract of every backend. tests/conformance/store.py is its judge.
 ocfl:  OCFL 1.1 on top of any store, written once.
 """
 
