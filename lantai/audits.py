@@ -47,6 +47,8 @@ _BESIDE = timedelta(hours=20)
 """So long what was seen of the journal, and of all else beside packages, holds for an audit of what is due: less than a
 day, so that each night's looks, though it begin a little sooner than the last one's.
 """
+_ON_ITS_WAY = timedelta(days=1)
+"""So long the beginnings of a copy may be those of one that goes on, as clean has it."""
 _TOGETHER = 200
 """Packages that the catalogue is asked about at once."""
 
@@ -339,9 +341,13 @@ class Audits:
         """How many packages, or versions of them, a store never had, or lost before the catalogue was made anew.
         Nothing counts as stored before it is in the primary and in each required copy: that it is not there is a
         fault. replicate brings it, not a repair, since the answer was pending and said so. What was made since the run
-        began may be on its way.
+        began may be on its way, and so is what was made of late and of which something is there.
         """
-        if lacking := self._catalog.lacking(store, began):
+        of_late, root = began - _ON_ITS_WAY, self._stores.root(store)
+        lacking = self._catalog.lacking(store, of_late)
+        for package, number in self._catalog.lacking_since(store, of_late, began):
+            lacking += next(root.store.keys(f"{root.object_key(package)}/v{number}/"), None) is None
+        if lacking:
             code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
             yield Finding.of(code, PREFIX, count=lacking)
 

@@ -280,6 +280,11 @@ class Catalog:
         with self._database.reading() as connection:
             return queries.lacking(connection, store, until)
 
+    def lacking_since(self, store: str, since: datetime, until: datetime) -> list[tuple[PackageId, int]]:
+        """Of lacking those that only lack what was made after since, with the first such version."""
+        with self._database.reading() as connection:
+            return queries.lacking_since(connection, store, since, until)
+
     def holdings(self) -> Counter[frozenset[str]]:
         """How many packages lie, in the version that is indexed and not known to be damaged, in just these stores."""
 

@@ -279,12 +279,23 @@ def lacking(connection: Connection, store: str, until: datetime) -> int:
     """Of how many packages a version that was made until then does not lie in the store, nor one after it. One look at
     each.
     """
+    asked = select(func.count(t.versions.c.package.distinct())).where(_lacks(store, until))
+    return connection.execute(asked).scalar_one()
+
+
+def lacking_since(connection: Connection, store: str, since: datetime, until: datetime) -> list[tuple[PackageId, int]]:
+    """Of lacking those that only lack what was made after since, with the first such version."""
+    first = func.min(t.versions.c.number)
+    asked = select(t.versions.c.package, first).where(_lacks(store, until)).group_by(t.versions.c.package)
+    late = asked.having(func.min(t.versions.c.at) > since)
+    return [(package, number) for package, number in connection.execute(late)]
+
+
+def _lacks(store: str, until: datetime) -> ColumnElement[bool]:
     lies = and_(
         t.copies.c.package == t.versions.c.package, t.copies.c.store == store, t.copies.c.number >= t.versions.c.number
     )
-    lacks = and_(t.versions.c.at <= until, ~select(t.copies.c.package).where(lies).exists())
-    asked = select(func.count(t.versions.c.package.distinct())).where(lacks)
-    return connection.execute(asked).scalar_one()
+    return and_(t.versions.c.at <= until, ~select(t.copies.c.package).where(lies).exists())
 
 
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:

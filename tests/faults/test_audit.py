@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import boto3
@@ -511,6 +511,9 @@ class Around:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
+    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
+        return read_digests(cast(Store, self), keys, algorithm)
+
 
 class Yesterday(Around):
     """Gives what lay there before, of the keys that match; keeps what it is given, and does not show it."""
@@ -525,9 +528,6 @@ class Yesterday(Around):
         if key not in self._before:
             raise absent(key)
         return io.BytesIO(self._before[key][start:stop])
-
-    def digests(self, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
-        return read_digests(self, keys, algorithm)
 
     def stat(self, key: str) -> Stat:
         found = self.store.stat(key)

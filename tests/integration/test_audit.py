@@ -17,8 +17,7 @@ from lantai import archive
 from lantai.digest import Algorithm
 from lantai.fixity import audit as auditing
 from lantai.fixity import run, sizes
-from lantai.storage import workers
-from lantai.storage.filesystem import FilesystemStore
+from lantai.storage import Store, read_digests, views, workers
 from tests.integration.command import Done, Lantai, folder
 from tests.integration.test_rebuild import answers, forget
 
@@ -759,20 +758,17 @@ def test_a_wrong_read_that_comes_right_is_a_warning(
     lantai: Lantai, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ids
-    digests = FilesystemStore.digests
     seen: list[str] = []
 
-    def bad_cable(
-        store: FilesystemStore, keys: Iterable[str], algorithm: Algorithm
-    ) -> Iterator[tuple[int, str] | None]:  # fmt: skip
+    def bad_cable(store: Store, keys: Iterable[str], algorithm: Algorithm) -> Iterator[tuple[int, str] | None]:
         for key in keys:
             seen.append(key)
-            (found,) = digests(store, (key,), algorithm)
+            (found,) = read_digests(store, (key,), algorithm)
             is_bad = found is not None and seen.count(key) == 1 and key.endswith("1.jpg")
             yield (found[0], "0" * 64) if is_bad and found else found
 
     monkeypatch.setattr(workers, "PROCESSES", 0)
-    monkeypatch.setattr(FilesystemStore, "digests", bad_cable)
+    monkeypatch.setattr(views, "read_digests", bad_cable)
     monkeypatch.setattr(run, "control", lambda *_words, **_more: None)
     told = lantai("audit", "--all", "--store", "local", "--json")
     assert (told.code, {one["code"] for one in told.object["warnings"]}) == (0, {"audit-read"})
