@@ -286,8 +286,8 @@ def lacking(connection: Connection, store: str, until: datetime) -> int:
 def lacking_since(connection: Connection, store: str, since: datetime, until: datetime) -> list[tuple[PackageId, int]]:
     """Of lacking those that only lack what was made after since, with the first such version."""
     first = func.min(t.versions.c.number)
-    asked = select(t.versions.c.package, first).where(_lacks(store, until)).group_by(t.versions.c.package)
-    late = asked.having(func.min(t.versions.c.at) > since)
+    asked = select(t.packages.c.id, first).join(t.versions, t.versions.c.package == t.packages.c.key)
+    late = asked.where(_lacks(store, until)).group_by(t.packages.c.id).having(func.min(t.versions.c.at) > since)
     return [(package, number) for package, number in connection.execute(late)]
 
 
