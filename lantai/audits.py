@@ -343,10 +343,11 @@ class Audits:
         fault. replicate brings it, not a repair, since the answer was pending and said so. What was made since the run
         began may be on its way, and so is what was made of late and of which something is there.
         """
-        of_late, root = began - _ON_ITS_WAY, self._stores.root(store)
-        lacking = self._catalog.lacking(store, of_late)
-        for package, number in self._catalog.lacking_since(store, of_late, began):
-            lacking += next(root.store.keys(f"{root.object_key(package)}/v{number}/"), None) is None
+        root, lacking = self._stores.root(store), 0
+        for package, number, at in self._catalog.lacking(store, began):
+            place = f"{root.object_key(package)}/v{number}/"
+            is_coming = at > began - _ON_ITS_WAY and next(root.store.keys(place), None) is not None
+            lacking += not is_coming
         if lacking:
             code = "audit-pending" if self._stores.is_required(store) else "audit-behind"
             yield Finding.of(code, PREFIX, count=lacking)

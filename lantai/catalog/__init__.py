@@ -275,15 +275,15 @@ class Catalog:
         with self._database.reading() as connection:
             yield from journal.checks_by_hour(connection, level)
 
-    def lacking(self, store: str, until: datetime) -> int:
-        """Of how many packages the newest version that was made until then was not seen in the store of that name."""
-        with self._database.reading() as connection:
-            return queries.lacking(connection, store, until)
+    def lacking(self, store: str, until: datetime) -> Iterator[tuple[PackageId, int, datetime]]:
+        """The packages of which the newest version that was made until then was not seen in the store of that name,
+        each with the first such version, and when that was made.
+        """
 
-    def lacking_since(self, store: str, since: datetime, until: datetime) -> list[tuple[PackageId, int]]:
-        """Of lacking those that only lack what was made after since, with the first such version."""
-        with self._database.reading() as connection:
-            return queries.lacking_since(connection, store, since, until)
+        def page(connection: Connection, last: str | None, size: int) -> list[tuple[PackageId, int, datetime]]:
+            return queries.lacking(connection, store, until, last or "", size)
+
+        return self._pages(page, lambda one: one[0], None, None)
 
     def holdings(self) -> Counter[frozenset[str]]:
         """How many packages lie, in the version that is indexed and not known to be damaged, in just these stores."""

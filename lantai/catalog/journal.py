@@ -13,11 +13,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     ScalarSelect,
     Text,
     and_,
-    case,
     delete,
     func,
     insert,
@@ -35,6 +33,7 @@ from ..model import Agent, Decision, Entry, PackageId, RecordId, Run
 from . import tables as t
 from .index import decide
 from .pen import ADOPT, APPLY, CAST_ANEW, NAMED, NAMED_ANEW, TOUCH, Pen, gathered
+from .queries import closeness, damage
 from .rows import CHECK_LEVELS, Check, Checks, Coverage, Held
 
 # Of two chains that give a person the same name, or one name to two persons, the later entry counts.
@@ -111,21 +110,15 @@ def checks(connection: Connection, package: str) -> list[Check]:
 
 
 def _found_whole(store: str, level: str) -> ScalarSelect[str]:
-    """When a package was last found whole at that level or a closer one. NULL: never, or at that level or a less close
-    one damage was found, and not settled by a later check as close.
+    """When a package was last found whole at that level or a closer one. NULL: never, or damage is known that an audit
+    of that level could have found.
     """
-    every, found, later, rank = t.checked, t.checked.alias(), t.checked.alias(), CHECK_LEVELS.index(level)
-    as_close = and_(later.c.package == found.c.package, later.c.store == store, _rank(later) >= _rank(found))
-    settled = select(later).where(as_close, later.c.valid, later.c.at > found.c.at).correlate(found).exists()
+    every, found, least = t.checked, t.checked.alias("found"), CHECK_LEVELS.index(level)
     # Not asked of each package: they are few.
-    damaged = select(found.c.package).where(found.c.store == store, ~found.c.valid, _rank(found) <= rank, ~settled)
-    whole = and_(every.c.package == t.packages.c.id, every.c.store == store, _rank(every) >= rank, every.c.valid)
-    newest = select(func.max(type_coerce(every.c.at, Text))).where(whole, every.c.package.not_in(damaged))
-    return newest.correlate(t.packages).scalar_subquery()
-
-
-def _rank(checks: FromClause) -> ColumnElement[int]:
-    return case(dict(zip(CHECK_LEVELS, range(len(CHECK_LEVELS)), strict=True)), value=checks.c.level)
+    its = and_(found.c.store == store, closeness(found) <= least, damage(found))
+    whole = and_(every.c.package == t.packages.c.id, every.c.store == store, closeness(every) >= least, every.c.valid)
+    newest = select(func.max(type_coerce(every.c.at, Text)))
+    return newest.where(whole, every.c.package.not_in(select(found.c.package).where(its))).scalar_subquery()
 
 
 def last_checked(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     ScalarSelect,
     Select,
@@ -263,39 +264,44 @@ def stores_of(connection: Connection, after: str, limit: int) -> list[tuple[str,
 
 
 def _damaged(packages: Subquery) -> ColumnElement[bool]:
-    """Whether a copy of one of packages was not whole by the newest check of some level, and no closer one has found it
-    whole since: a listing does not see what a full audit found.
+    """Whether a copy of one of packages is known to be damaged."""
+    found = t.checked.alias("found")
+    mine = and_(found.c.package == packages.c.id, found.c.store == t.copies.c.store, damage(found))
+    return select(found.c.package).where(mine).correlate(t.copies, packages).exists()
+
+
+def damage(found: FromClause) -> ColumnElement[bool]:
+    """Whether a check found damage, and no later one that was at least as close has found the package whole: a listing
+    does not see what a full audit found.
     """
-    found, since = t.checked.alias("found"), t.checked.alias("since")
-    levels = {name: number for number, name in enumerate(CHECK_LEVELS)}
+    since = t.checked.alias("since")
     of_it = and_(since.c.package == found.c.package, since.c.store == found.c.store, since.c.valid)
-    is_closer = case(levels, value=since.c.level) > case(levels, value=found.c.level)
-    disproved = select(since.c.package).where(of_it, is_closer, since.c.at > found.c.at)
-    mine = and_(found.c.package == packages.c.id, found.c.store == t.copies.c.store, ~found.c.valid)
-    return select(found.c.package).where(mine, ~disproved.exists()).correlate(t.copies, packages).exists()
+    is_as_close = and_(closeness(since) >= closeness(found), since.c.at > found.c.at)
+    return and_(~found.c.valid, ~select(since.c.package).where(of_it, is_as_close).correlate(found).exists())
 
 
-def lacking(connection: Connection, store: str, until: datetime) -> int:
-    """Of how many packages a version that was made until then does not lie in the store, nor one after it. One look at
-    each.
-    """
-    asked = select(func.count(t.versions.c.package.distinct())).where(_lacks(store, until))
-    return connection.execute(asked).scalar_one()
+def closeness(checks: FromClause) -> ColumnElement[int]:
+    """Of a check's level, as a place in CHECK_LEVELS."""
+    return case({name: number for number, name in enumerate(CHECK_LEVELS)}, value=checks.c.level)
 
 
-def lacking_since(connection: Connection, store: str, since: datetime, until: datetime) -> list[tuple[PackageId, int]]:
-    """Of lacking those that only lack what was made after since, with the first such version."""
-    first = func.min(t.versions.c.number)
-    asked = select(t.packages.c.id, first).join(t.versions, t.versions.c.package == t.packages.c.key)
-    late = asked.where(_lacks(store, until)).group_by(t.packages.c.id).having(func.min(t.versions.c.at) > since)
-    return [(package, number) for package, number in connection.execute(late)]
-
-
-def _lacks(store: str, until: datetime) -> ColumnElement[bool]:
+def lacking(
+    connection: Connection, store: str, until: datetime, after: str, limit: int
+) -> list[tuple[PackageId, int, datetime]]:  # fmt: skip
+    """See Catalog.lacking; in the order of packages."""
     lies = and_(
         t.copies.c.package == t.versions.c.package, t.copies.c.store == store, t.copies.c.number >= t.versions.c.number
     )
-    return and_(t.versions.c.at <= until, ~select(t.copies.c.package).where(lies).exists())
+    lacks = and_(t.versions.c.at <= until, ~select(t.copies.c.package).where(lies).exists())
+    asked = (
+        select(t.packages.c.id, func.min(t.versions.c.number), func.min(t.versions.c.at))
+        .join(t.versions, t.versions.c.package == t.packages.c.key)
+        .where(t.packages.c.id > after, lacks)
+        .group_by(t.packages.c.id)
+        .order_by(t.packages.c.id)
+        .limit(limit)
+    )
+    return [(package, number, at) for package, number, at in connection.execute(asked)]
 
 
 def agents(connection: Connection, package: PackageId) -> tuple[Agent, ...]:

@@ -126,14 +126,22 @@ def _contents(head: Reader, lines: Iterable[tuple[str, str]]) -> Iterator[tuple[
     while some := list(islice(every, _READ)):
         keys = [head.key(path, path) for path, _digest in some]
         for key, (_path, digest), seen in zip(keys, some, store.digests(keys, head.algorithm), strict=True):
-            if seen is None or seen[1] == digest:
-                yield seen and seen[0], None
-                continue
-            (again,) = store.digests((key,), head.algorithm)
-            if again is None or again[1] == digest:
-                yield again and again[0], again and Finding.of("audit-read", key, found=seen[1])
+            size, found = seen or (None, digest)
+            if found == digest:
+                yield size, None
             else:
-                yield again[0], Finding.of("E092", key, expected=digest, found=again[1])
+                yield _again(head, key, digest, found)
+
+
+def _again(head: Reader, key: str, digest: str, first: str) -> tuple[int | None, Finding | None]:
+    """The same, of what was not what it should be, read once more."""
+    (seen,) = head.root.store.digests((key,), head.algorithm)
+    if seen is None:
+        return None, None
+    size, found = seen
+    if found == digest:
+        return size, Finding.of("audit-read", key, found=first)
+    return size, Finding.of("E092", key, expected=digest, found=found)
 
 
 def _in_order(threads: Executor | None, work: Callable[[Thing], Seen], things: Iterable[Thing]) -> Iterator[Seen]:

@@ -77,11 +77,11 @@ def application(
     def attest(arguments: Sequence[tuple[str, str]]) -> bytes:
         return attested(arguments, records, at=records.now(now()), formats=formats)
 
-    def enumerate_(arguments: Sequence[tuple[str, str]]) -> bytes:
+    def enumerate_files(arguments: Sequence[tuple[str, str]]) -> bytes:
         return files.listed(arguments, records, repository=repository, at=records.now(now()))
 
     pages = {language: page(repository, language).encode() for language in LANGUAGES}
-    provider = _Provider(answer, attest, enumerate_, limit, pages)
+    provider = _Provider(answer, attest, enumerate_files, limit, pages)
     routes = [
         Route(PATH, provider.request, methods=["GET", "POST"]),
         Route(f"{PATH}/files", provider.files, methods=["GET"]),
@@ -142,11 +142,11 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class _Provider:
-    """answer, attest, enumerate: wait for the catalogue; pages: for browsers, by language."""
+    """answer, attest, enumerate_files: wait for the catalogue; pages: for browsers, by language."""
 
     answer: Answer
     attest: Answer
-    enumerate: Answer
+    enumerate_files: Answer
     limit: Limit
     pages: dict[str, bytes]
     waiting: int = 0
@@ -161,7 +161,7 @@ class _Provider:
         return await self._answered(request, self.attest, self.attesting, "application/json")
 
     async def files(self, request: Request) -> Response:
-        return await self._answered(request, self.enumerate, self.threads, files.MEDIA_TYPE)
+        return await self._answered(request, self.enumerate_files, self.threads, files.MEDIA_TYPE)
 
     async def _answered(
         self, request: Request, answer: Answer, threads: ThreadPoolExecutor, media_type: str
